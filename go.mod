@@ -1,0 +1,12 @@
+module github.com/livepeer/lpms
+
+go 1.26
+
+require (
+	github.com/golang/glog v1.2.5
+	github.com/nareix/joy4 v0.0.0-20200507095837-05a4ffbb5369
+	github.com/stretchr/testify v1.12.1
+	go.uber.org/goleak v1.3.0
+)
+
+require go.yaml.in/yaml/v3 v3.0.5 // indirect
