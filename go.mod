@@ -10,3 +10,5 @@ require (
 )
 
 require go.yaml.in/yaml/v3 v3.0.5 // indirect
+
+require github.com/livepeer/m3u8 v0.11.1

@@ -1,0 +1,324 @@
+package segmenter
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/nareix/joy4/codec/aacparser"
+	"github.com/nareix/joy4/codec/h264parser"
+
+	"github.com/livepeer/lpms/internal/codec"
+	"github.com/livepeer/lpms/stream"
+)
+
+const (
+	// DefaultTarget is the wanted duration of a segment.
+	DefaultTarget = 2 * time.Second
+	// DefaultMaxGOP and DefaultMaxBytes end a group of pictures that has no end.
+	DefaultMaxGOP   = 30 * time.Second
+	DefaultMaxBytes = 64 << 20
+)
+
+// Options of New. The zero value is a sound default.
+type Options struct {
+	// Target is the wanted duration of a segment; the source's keyframes decide.
+	// Default 2 s. Much below 1 s makes playlists that change too often for the
+	// rules; much above 6 s makes viewers wait.
+	Target time.Duration
+	// MaxGOP and MaxBytes end a segment whose group of pictures does not; the next
+	// is then not independent, and its playlist says so. Defaults 30 s, 64 MiB.
+	MaxGOP   time.Duration
+	MaxBytes int
+}
+
+// Segmenter fills the source rendition of one presentation.
+type Segmenter struct {
+	dst    *stream.HLSBuffer
+	reader *stream.Reader
+	plan   *planner
+	opts   Options
+	stats  Stats
+
+	seg       segment
+	decodable bool // an IDR has come
+	brk       bool // the clock broke: the next keyframe starts a segment
+	keyint    int  // the longest group in frames, as the encoder says; 0 unknown
+	frame     time.Duration
+	out       output
+
+	// Wall clock: the arrival of one packet and its time.
+	wall   time.Time
+	wallAt time.Duration
+}
+
+// segment is the one being gathered. The next one inherits its tracks.
+type segment struct {
+	packets     []stream.Packet
+	bytes       int
+	video       *h264parser.CodecData // nil without video
+	audio       *aacparser.CodecData
+	begun       bool
+	start       time.Duration
+	end         time.Duration // of the last frame, by presentation
+	independent bool
+	brk         bool          // an encoding break precedes it
+	frames      int           // of video
+	firstDTS    time.Duration // of video
+	lastDTS     time.Duration
+}
+
+// Stats counts what a segmenter has done.
+type Stats struct {
+	Segments       uint64
+	NotIndependent uint64
+	// Dropped packets: video before the first keyframe, and packets that the muxer
+	// refuses because their bytes are not what their track says.
+	Dropped uint64
+}
+
+// New makes a segmenter that reads src from the oldest packet that it holds. Run must
+// be called; it frees what New has taken.
+func New(src *stream.VideoStream, dst *stream.HLSBuffer, o Options) *Segmenter {
+	if o.Target <= 0 {
+		o.Target = DefaultTarget
+	}
+	if o.MaxGOP <= 0 {
+		o.MaxGOP = DefaultMaxGOP
+	}
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = DefaultMaxBytes
+	}
+	return &Segmenter{
+		dst:    dst,
+		reader: src.NewReader(stream.ReaderOptions{FromOldest: true, Lazy: 500 * time.Millisecond}),
+		plan:   newPlanner(o.Target, max(o.MaxGOP, o.Target), dst.TargetDuration()),
+		opts:   o,
+	}
+}
+
+// Run segments until the stream ends, and returns nil then, or until ctx ends or the
+// presentation refuses a segment. The last, partial segment is appended in each case.
+// It does not end the presentation.
+func (s *Segmenter) Run(ctx context.Context) error {
+	defer s.reader.Close()
+	defer s.out.close()
+	batch := make([]stream.Packet, 64)
+	for {
+		n, err := s.reader.Read(ctx, batch)
+		if err != nil {
+			last := s.last()
+			if errors.Is(err, io.EOF) {
+				return last
+			}
+			return errors.Join(err, last)
+		}
+		for i := range batch[:n] {
+			if err := s.add(&batch[i]); err != nil {
+				return err
+			}
+		}
+		clear(batch[:n])
+	}
+}
+
+// Stats is for the goroutine of Run, or after it.
+func (s *Segmenter) Stats() Stats { return s.stats }
+
+// add puts a packet into the open segment, after a cut when it belongs to the next.
+func (s *Segmenter) add(p *stream.Packet) error {
+	s.brk = s.brk || p.Discontinuity || p.Gap
+	if p.Audio {
+		return s.addAudio(p)
+	}
+	return s.addVideo(p)
+}
+
+func (s *Segmenter) addVideo(p *stream.Packet) error {
+	config, ok := p.Headers.Video.(h264parser.CodecData)
+	if !ok {
+		return fmt.Errorf("segmenter: video codec %v is not supported", p.Headers.Video.Type())
+	}
+	nalSize := int(config.RecordInfo.LengthSizeMinusOne) + 1
+	idr := p.IsKeyFrame && codec.HasIDR(p.Data, nalSize)
+	if !idr && !s.decodable {
+		s.stats.Dropped++ // nobody could show it
+		return nil
+	}
+	pts := p.PTS()
+	appears := s.seg.video == nil && s.stats.Segments > 0
+	changed := appears || s.seg.video != nil && !bytes.Equal(s.seg.video.Record, config.Record)
+	due := idr && s.plan.keyframe(pts)
+	if due || changed || s.brk && idr || s.plan.mustCut(pts+s.frame) || s.seg.bytes+len(p.Data) > s.opts.MaxBytes {
+		if err := s.cut(pts); err != nil {
+			return err
+		}
+	}
+	if changed || s.brk && idr {
+		s.seg.brk, s.brk = true, false
+	}
+	s.seg.video = &config
+	if !s.decodable {
+		s.decodable = true
+		s.keyint, _, _ = codec.X264Keyint(p.Data, nalSize)
+	}
+	if s.seg.frames == 0 {
+		s.firstFrame(p, idr)
+	}
+	s.seg.frames++
+	s.seg.lastDTS = p.Time
+	if s.seg.frames > 1 {
+		s.frame = (p.Time - s.seg.firstDTS) / time.Duration(s.seg.frames-1)
+	}
+	s.push(p, pts+s.frame)
+	return nil
+}
+
+// firstFrame begins the segment at its first picture. Audio may have begun it: then
+// only the first segment of all moves, and only by what tracks are apart at a start.
+func (s *Segmenter) firstFrame(p *stream.Packet, idr bool) {
+	const apart = 500 * time.Millisecond
+	pts := p.PTS()
+	if !s.seg.begun || s.stats.Segments == 0 && (pts-s.seg.start).Abs() <= apart {
+		s.begin(pts)
+	}
+	s.seg.independent = idr
+	s.seg.firstDTS = p.Time
+}
+
+func (s *Segmenter) addAudio(p *stream.Packet) error {
+	config, ok := p.Headers.Audio.(aacparser.CodecData)
+	if !ok {
+		return fmt.Errorf("segmenter: audio codec %v is not supported", p.Headers.Audio.Type())
+	}
+	alone := p.Headers.Video == nil
+	changed := s.seg.audio != nil && !bytes.Equal(s.seg.audio.ConfigBytes, config.ConfigBytes)
+	brk := changed || alone && s.brk
+	switch {
+	case brk || alone && s.plan.timeToCut(p.Time):
+		if err := s.cut(p.Time); err != nil {
+			return err
+		}
+	case s.plan.mustCut(p.Time) && p.Time-s.seg.lastDTS > time.Second:
+		// The picture stands still and the sound goes on.
+		if err := s.cutBehind(s.seg.start + s.plan.limit() - slack); err != nil {
+			return err
+		}
+	}
+	if brk {
+		s.seg.brk, s.brk = true, false
+	}
+	if s.seg.audio == nil {
+		// The segment is muxed at its end, so sound that comes late is in it; but the
+		// segments before had none.
+		s.seg.brk = s.seg.brk || s.stats.Segments > 0
+	}
+	s.seg.audio = &config
+	if !s.seg.begun {
+		s.begin(p.Time)
+		s.seg.independent = alone
+	}
+	s.push(p, p.Time+audioStep(&config))
+	return nil
+}
+
+// cutBehind cuts at a time that has passed: audio behind it goes to the next segment.
+func (s *Segmenter) cutBehind(at time.Duration) error {
+	var rest []stream.Packet
+	s.seg.packets = slices.DeleteFunc(s.seg.packets, func(q stream.Packet) bool {
+		behind := q.Audio && q.Time >= at
+		if behind {
+			rest = append(rest, q)
+		}
+		return behind
+	})
+	if err := s.cut(at); err != nil {
+		return err
+	}
+	s.begin(at)
+	for i := range rest {
+		s.push(&rest[i], rest[i].Time+audioStep(s.seg.audio))
+	}
+	return nil
+}
+
+func (s *Segmenter) begin(pts time.Duration) {
+	s.seg.begun, s.seg.start = true, pts
+	s.plan.open(pts)
+}
+
+func (s *Segmenter) push(p *stream.Packet, end time.Duration) {
+	if s.wall.IsZero() || s.seg.brk && len(s.seg.packets) == 0 {
+		s.wall, s.wallAt = time.Unix(0, p.Arrival), p.PTS()
+	}
+	s.seg.packets = append(s.seg.packets, *p)
+	s.seg.bytes += len(p.Data)
+	s.seg.end = max(s.seg.end, end)
+}
+
+// last cuts what is left when the stream has ended.
+func (s *Segmenter) last() error { return s.cut(s.seg.end) }
+
+// cut ends the open segment at the given time, which is where the next begins, and
+// appends it to the presentation. An empty segment is nothing.
+func (s *Segmenter) cut(at time.Duration) error {
+	seg := &s.seg
+	if len(seg.packets) == 0 {
+		return nil
+	}
+	d := at - seg.start
+	hole := d > s.plan.limit() // the source's time jumps: what was not sent is not counted
+	if hole {
+		d = seg.end - seg.start
+	}
+	d = max(d, time.Millisecond)
+	if s.plan.target == 0 {
+		s.plan.announce(time.Duration(s.keyint) * s.frame)
+	}
+	target := s.plan.cut(d)
+	if s.stats.Segments == 0 && s.dst.TargetDuration() == 0 {
+		if err := s.dst.SetTargetDuration(target); err != nil {
+			return err
+		}
+	}
+	data, refused, err := s.out.mux(seg)
+	s.stats.Dropped += uint64(refused)
+	if err != nil {
+		return err
+	}
+	next := segment{packets: seg.packets[:0], video: seg.video, audio: seg.audio, brk: hole || len(data) == 0}
+	if len(data) > 0 {
+		err = s.append(seg, data, d)
+	}
+	clear(seg.packets)
+	s.seg = next
+	return err
+}
+
+func (s *Segmenter) append(seg *segment, data []byte, d time.Duration) error {
+	s.stats.Segments++
+	if !seg.independent {
+		s.stats.NotIndependent++
+	}
+	_, err := s.dst.Append(stream.Source, stream.Segment{
+		Data:          data,
+		Start:         seg.start,
+		Duration:      d,
+		ProgramTime:   s.wall.Add(seg.start - s.wallAt),
+		Discontinuity: seg.brk,
+		Independent:   seg.independent,
+		Info:          s.out.describe(seg, s.frame),
+	})
+	return err
+}
+
+func audioStep(c *aacparser.CodecData) time.Duration {
+	if c == nil || c.Config.SampleRate <= 0 {
+		return 0
+	}
+	return 1024 * time.Second / time.Duration(c.Config.SampleRate)
+}
