@@ -313,8 +313,12 @@ func (b *HLSBuffer) endOf(w *window) bool {
 	return w.name == Source || w.closed || w.last().seg.Seq == source.last().seg.Seq
 }
 
+// versions counts the changes of all buffers, so that no two buffers share a version: who
+// waits on one buffer sees it show another (Attach).
+var versions atomic.Uint64
+
 func (b *HLSBuffer) bump() {
-	b.version.Add(1)
+	b.version.Store(versions.Add(1))
 	close(b.changed)
 	b.changed = make(chan struct{})
 }

@@ -52,7 +52,8 @@ func (c *ServerConn) Handshake() error {
 	if err := serverHandshake(c.br, c.nc); err != nil {
 		return fmt.Errorf("handshake: %w", err)
 	}
-	c.nc.SetDeadline(time.Now().Add(c.limits.CommandTimeout))
+	c.nc.SetWriteDeadline(time.Time{}) // each write sets its own
+	c.nc.SetReadDeadline(time.Now().Add(c.limits.CommandTimeout))
 	return nil
 }
 
@@ -63,7 +64,7 @@ func (c *ServerConn) NextRequest() (Request, error) {
 	if c.req.Kind != 0 { // a further one
 		c.req = Request{}
 		c.idle = false
-		c.nc.SetDeadline(time.Now().Add(c.limits.CommandTimeout))
+		c.nc.SetReadDeadline(time.Now().Add(c.limits.CommandTimeout))
 		c.cr.maxMessage, c.cr.maxPartial = c.limits.CommandMessage, c.limits.CommandPartial
 	}
 	for n := 0; n < c.limits.Commands; {
@@ -243,6 +244,20 @@ func (c *ServerConn) ServePlayer() error {
 				return err
 			}
 		}
+	}
+}
+
+// Drain reads what the peer still sends until it closes, for at most d: a connection
+// that is closed with bytes unread takes back bytes that are on their way.
+func (c *ServerConn) Drain(d time.Duration) {
+	c.idle = false
+	c.nc.SetReadDeadline(time.Now().Add(d))
+	for n := 0; n < c.limits.MediaPartial; {
+		k, err := c.br.Discard(c.limits.ReadBuffer)
+		if err != nil {
+			return
+		}
+		n += k
 	}
 }
 

@@ -1,0 +1,156 @@
+package lpms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/golang/glog"
+
+	"github.com/livepeer/lpms/internal/rtmp"
+	"github.com/livepeer/lpms/segmenter"
+	"github.com/livepeer/lpms/stream"
+	"github.com/livepeer/lpms/vidlistener"
+)
+
+// ErrLive is a publisher on the name of a stream that is live.
+var ErrLive = errors.New("lpms: a stream of this name is live")
+
+const (
+	// silentFor is how long a publisher must have been silent before another
+	// connection may take its stream over: an encoder that reconnects after a
+	// network change is not made to wait until the dead connection is noticed.
+	silentFor = 3 * time.Second
+	// takeoverWait is how long the old publisher has to end.
+	takeoverWait = 2 * time.Second
+)
+
+// publication is one live publisher.
+type publication struct {
+	src  *vidlistener.Source
+	done chan struct{} // closed when everything of it has ended
+}
+
+// servePublisher serves one published stream from its first packet to its last
+// segment.
+func (l *LPMS) servePublisher(ctx context.Context, conn *rtmp.ServerConn, req rtmp.Request) error {
+	refuse := func(code string, err error) error {
+		conn.Refuse(refusalCode(req.Kind, code), err.Error())
+		return fmt.Errorf("publisher of %.200q refused: %w", req.Path, err)
+	}
+	l.mu.Lock()
+	h := l.publish
+	l.mu.Unlock()
+	if h.got == nil {
+		return refuse("Rejected", errors.New("this server takes no publishers"))
+	}
+	if err := l.authorizeRTMP(ctx, conn, req); err != nil {
+		conn.Refuse("NetStream.Publish.Rejected", "not allowed") // the reason is not for strangers
+		return fmt.Errorf("publisher of %.200q refused: %w", req.Path, err)
+	}
+	path := reqPath(req)
+	id, err := h.streamID(path)
+	if err != nil {
+		return refuse("Rejected", err)
+	}
+	p := &publication{src: vidlistener.NewSource(conn), done: make(chan struct{})}
+	if err := l.reserve(ctx, id, p); err != nil {
+		return refuse("BadName", err)
+	}
+	defer l.release(id, p)
+	rtmpStrm, hlsStrm, err := h.got(path)
+	if err != nil {
+		return refuse("Rejected", err)
+	}
+	if rtmpStrm == nil || rtmpStrm.Format() != stream.RTMP || hlsStrm != nil && hlsStrm.Format() != stream.HLS {
+		return refuse("Failed", errors.New("the callback returned no usable stream"))
+	}
+	glog.Infof("RTMP server got upstream from %s", conn.NetConn().RemoteAddr())
+	glog.Infof("Got RTMP Stream: %s", rtmpStrm.ID())
+	hlsID := ""
+	if hlsStrm != nil {
+		hlsID = hlsStrm.ID()
+	}
+	err = l.runPublication(ctx, conn, p.src, rtmpStrm, hlsStrm)
+	if hlsStrm != nil {
+		stream.Unwrap(hlsStrm).End()
+	}
+	h.end(rtmpStrm.ID(), hlsID)
+	if err == nil {
+		glog.Infof("RTMP Stream ended: %s", rtmpStrm.ID())
+		return nil
+	}
+	return fmt.Errorf("stream %s: %w", rtmpStrm.ID(), err)
+}
+
+// runPublication moves media from the connection to the streams until the publisher
+// ends, and returns when the last segment is in the presentation.
+func (l *LPMS) runPublication(ctx context.Context, conn *rtmp.ServerConn, src *vidlistener.Source, rtmpStrm, hlsStrm stream.Stream) error {
+	var segmenting sync.WaitGroup
+	if hlsStrm != nil {
+		hls := l.shows.open(hlsStrm)
+		defer func() { l.shows.close(hlsStrm.ID(), hls, src.CleanEnd()) }()
+		// Made before the publisher may send, so that no packet is missed; it ends with
+		// the stream, not with ctx, so that the last segment is complete.
+		s := segmenter.New(stream.Unwrap(rtmpStrm), hls, segmenter.Options{Target: l.opts.SegmentDuration})
+		segmenting.Go(func() {
+			if err := s.Run(context.WithoutCancel(ctx)); err != nil {
+				glog.Errorf("lpms: stream %s: segmenting stopped, HLS viewers get nothing new: %v", rtmpStrm.ID(), err)
+			}
+		})
+	}
+	err := conn.AcceptPublish()
+	if err == nil {
+		err = rtmpStrm.WriteRTMPToStream(ctx, src)
+	}
+	stream.Unwrap(rtmpStrm).End()
+	segmenting.Wait()
+	var unsupported *rtmp.UnsupportedCodecError
+	switch {
+	case ctx.Err() != nil:
+		conn.SayShutdown()
+	case errors.As(err, &unsupported):
+		conn.Refuse("NetStream.Publish.Rejected", unsupported.Error())
+	}
+	return err
+}
+
+// reserve takes a name for a publisher.
+func (l *LPMS) reserve(ctx context.Context, id string, p *publication) error {
+	if id == "" {
+		return errors.New("a stream needs a name")
+	}
+	for {
+		l.mu.Lock()
+		old := l.live[id]
+		if old == nil {
+			l.live[id] = p
+			l.mu.Unlock()
+			return nil
+		}
+		l.mu.Unlock()
+		if old.src.Silent() < silentFor {
+			return fmt.Errorf("%w: choose another, or stop the other publisher", ErrLive)
+		}
+		glog.Warningf("lpms: stream %s: its publisher is silent, a new one takes over", id)
+		old.src.Close()
+		select {
+		case <-old.done:
+		case <-time.After(takeoverWait):
+			return fmt.Errorf("%w: its silent publisher did not end in time", ErrLive)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (l *LPMS) release(id string, p *publication) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.live[id] == p {
+		delete(l.live, id)
+	}
+	close(p.done)
+}

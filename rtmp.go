@@ -1,0 +1,208 @@
+package lpms
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/golang/glog"
+	"github.com/nareix/joy4/av"
+
+	"github.com/livepeer/lpms/internal/rtmp"
+	"github.com/livepeer/lpms/stream"
+)
+
+// acceptRTMP accepts connections until the listener is closed, and returns when all of
+// them have ended.
+func (l *LPMS) acceptRTMP(ctx context.Context, ln net.Listener) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	stop := context.AfterFunc(ctx, func() { ln.Close() })
+	defer stop()
+	for delay := time.Duration(0); ; {
+		nc, err := ln.Accept()
+		switch {
+		case err == nil:
+			delay = 0
+		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
+			return context.Cause(ctx)
+		default:
+			// Out of file descriptors, most likely: wait until there are some.
+			delay = min(max(2*delay, 5*time.Millisecond), time.Second)
+			glog.Errorf("lpms: accept: %v; trying again in %v", err, delay)
+			select {
+			case <-time.After(delay):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		if !l.addConn(nc) {
+			glog.Warningf("lpms: %s refused: %d connections are open", nc.RemoteAddr(), l.opts.MaxConnections)
+			nc.Close()
+			continue
+		}
+		wg.Go(func() {
+			defer l.removeConn(nc)
+			l.serveConn(ctx, nc)
+		})
+	}
+}
+
+func (l *LPMS) addConn(nc net.Conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.conns) >= l.opts.MaxConnections {
+		return false
+	}
+	l.conns[nc] = struct{}{}
+	return true
+}
+
+func (l *LPMS) removeConn(nc net.Conn) {
+	nc.Close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.conns, nc)
+}
+
+func (l *LPMS) closeConns() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for nc := range l.conns {
+		nc.Close()
+	}
+}
+
+// serveConn serves one connection and logs once why it ended.
+func (l *LPMS) serveConn(ctx context.Context, nc net.Conn) {
+	peer := nc.RemoteAddr()
+	defer func() {
+		if r := recover(); r != nil {
+			glog.Errorf("lpms: RTMP %s: panic: %v\n%s", peer, r, debug.Stack())
+		}
+	}()
+	switch err := l.serveRequests(ctx, nc); {
+	case ctx.Err() != nil:
+		glog.V(2).Infof("lpms: RTMP %s: closed: the server stops", peer)
+	case err == nil, errors.Is(err, io.EOF):
+		glog.V(2).Infof("lpms: RTMP %s: closed", peer)
+	default:
+		glog.Warningf("lpms: RTMP %s: %v", peer, err)
+	}
+}
+
+// serveRequests serves one player, or the streams of a publisher, one after the other.
+func (l *LPMS) serveRequests(ctx context.Context, nc net.Conn) error {
+	conn := rtmp.NewServerConn(nc, rtmp.Limits{})
+	// What blocks in a read before media flows ends with the server.
+	stop := context.AfterFunc(ctx, conn.Interrupt)
+	defer stop()
+	if err := conn.Handshake(); err != nil {
+		return err
+	}
+	for served := 0; ; served++ {
+		req, err := conn.NextRequest()
+		switch {
+		case err != nil && served > 0:
+			return nil // it may publish again, and need not
+		case errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil:
+			return errors.New("neither publish nor play in time")
+		case err != nil:
+			return err
+		}
+		if err := checkPath(req.Path); err != nil {
+			conn.Refuse(refusalCode(req.Kind, "BadName"), err.Error())
+			return err
+		}
+		if req.Kind == rtmp.Play {
+			return l.servePlayer(ctx, conn, req)
+		}
+		if err := l.servePublisher(ctx, conn, req); err != nil {
+			return err
+		}
+	}
+}
+
+func refusalCode(k rtmp.Kind, what string) string {
+	if k == rtmp.Play {
+		return "NetStream.Play.StreamNotFound"
+	}
+	return "NetStream.Publish." + what
+}
+
+// errPath is a path that no stream can have.
+var errPath = errors.New("stream names hold 1 to 128 of A-Z a-z 0-9 _ . - and do not begin with a dot")
+
+// checkPath lets only names through that are safe in a path, a playlist, a log line
+// and a label.
+func checkPath(path string) error {
+	elements := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	if len(elements) > 8 {
+		return errPath
+	}
+	for _, e := range elements {
+		if !validName(e) {
+			return errPath
+		}
+	}
+	return nil
+}
+
+func validName(s string) bool {
+	if len(s) == 0 || len(s) > 128 || s[0] == '.' {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && c != '_' && c != '.' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+func reqPath(req rtmp.Request) string {
+	if req.Query == "" {
+		return req.Path
+	}
+	return req.Path + "?" + req.Query
+}
+
+// authorizeRTMP asks Options.Authorize.
+func (l *LPMS) authorizeRTMP(ctx context.Context, conn *rtmp.ServerConn, req rtmp.Request) error {
+	if l.opts.Authorize == nil {
+		return nil
+	}
+	a := AccessRequest{Action: PublishRTMP, Path: reqPath(req), RemoteAddr: conn.NetConn().RemoteAddr().String()}
+	if req.Kind == rtmp.Play {
+		a.Action = PlayRTMP
+	}
+	if tc, ok := conn.NetConn().(*tls.Conn); ok {
+		state := tc.ConnectionState()
+		a.TLS = &state
+	}
+	return l.opts.Authorize(ctx, a)
+}
+
+func (l *LPMS) servePlayer(ctx context.Context, conn *rtmp.ServerConn, req rtmp.Request) error {
+	l.mu.Lock()
+	play := l.play
+	l.mu.Unlock()
+	if err := l.authorizeRTMP(ctx, conn, req); err != nil {
+		conn.Refuse("NetStream.Play.Failed", "not allowed")
+		return err
+	}
+	return l.players.Serve(ctx, conn, req, func(ctx context.Context, dst av.MuxCloser) error {
+		if play == nil {
+			return stream.ErrNotFound
+		}
+		return play(ctx, reqPath(req), dst)
+	})
+}
