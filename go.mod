@@ -3,12 +3,17 @@ module github.com/livepeer/lpms
 go 1.26
 
 require (
+	github.com/bluenviron/mediacommon/v2 v2.9.3
 	github.com/golang/glog v1.2.5
 	github.com/nareix/joy4 v0.0.0-20200507095837-05a4ffbb5369
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
 )
 
-require go.yaml.in/yaml/v3 v3.0.5 // indirect
+require (
+	github.com/asticode/go-astikit v0.30.0 // indirect
+	github.com/asticode/go-astits v1.16.0 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+)
 
 require github.com/livepeer/m3u8 v0.11.1

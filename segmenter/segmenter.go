@@ -95,7 +95,7 @@ func New(src *stream.VideoStream, dst *stream.HLSBuffer, o Options) *Segmenter {
 	}
 	return &Segmenter{
 		dst:    dst,
-		reader: src.NewReader(stream.ReaderOptions{FromOldest: true, Lazy: 500 * time.Millisecond}),
+		reader: src.NewReader(stream.ReaderOptions{Lossless: true, Lazy: 500 * time.Millisecond}),
 		plan:   newPlanner(o.Target, max(o.MaxGOP, o.Target), dst.TargetDuration()),
 		opts:   o,
 	}

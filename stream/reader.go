@@ -15,9 +15,10 @@ type ReaderOptions struct {
 	Lazy time.Duration
 	// LazyBytes defaults to 1 MiB.
 	LazyBytes int
-	// FromOldest starts at the oldest packet that is held, whether a decoder can
-	// start there or not. It is for a reader that may lose nothing.
-	FromOldest bool
+	// Lossless starts at the oldest packet that is held, whether a decoder can start
+	// there or not, and loses nothing until it is 64 MiB behind. It is for a reader that
+	// is as fast as the machine, such as a segmenter, and not for one behind a network.
+	Lossless bool
 }
 
 // Reader is a cursor in a stream. One goroutine reads; Close may come from any.
@@ -47,7 +48,7 @@ func (s *VideoStream) NewReader(o ReaderOptions) *Reader {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case o.FromOldest:
+	case o.Lossless:
 		r.next = s.ring.base
 	case s.ring.hasStart:
 		r.next = s.ring.start

@@ -17,7 +17,11 @@ type ring struct {
 	maxAge   time.Duration
 }
 
-const ringMin = 64
+const (
+	ringMin = 64
+	// losslessBytes is how much a lossless reader may be behind.
+	losslessBytes = 64 << 20
+)
 
 func newRing(maxBytes int, maxAge time.Duration) ring {
 	return ring{maxBytes: maxBytes, maxAge: maxAge}
@@ -25,13 +29,14 @@ func newRing(maxBytes int, maxAge time.Duration) ring {
 
 func (r *ring) at(seq uint64) *Packet { return &r.buf[seq&uint64(len(r.buf)-1)] }
 
-// push appends a packet. needed is the oldest packet that a reader wants.
-func (r *ring) push(p *Packet, needed uint64) {
+// push appends a packet. needed is the oldest packet that a reader wants, kept the
+// oldest that a lossless reader wants.
+func (r *ring) push(p *Packet, needed, kept uint64) {
 	if p.IsKeyFrame || (p.Audio && p.Headers.Video == nil) {
 		r.start, r.hasStart = r.head, true
 	}
 	r.bytes += len(p.Data)
-	r.evict(p.Time, needed)
+	r.evict(p.Time, needed, kept)
 	if r.head-r.base == uint64(len(r.buf)) {
 		r.grow()
 	}
@@ -39,10 +44,13 @@ func (r *ring) push(p *Packet, needed uint64) {
 	r.head++
 }
 
-func (r *ring) evict(now time.Duration, needed uint64) {
+func (r *ring) evict(now time.Duration, needed, kept uint64) {
 	for r.base < r.head {
 		p := r.at(r.base)
 		switch {
+		case r.bytes > losslessBytes:
+		case r.base >= kept:
+			return
 		case r.bytes > r.maxBytes:
 		case r.hasStart && r.base < r.start && (r.base < needed || now-p.Time > r.maxAge):
 		case !r.hasStart && r.base < needed && now-p.Time > r.maxAge:

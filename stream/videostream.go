@@ -131,11 +131,14 @@ func (s *VideoStream) WritePacket(p *Packet) error {
 	if s.ended {
 		return ErrClosed
 	}
-	needed := s.ring.head
+	needed, kept := s.ring.head, s.ring.head
 	for _, r := range s.readers {
 		needed = min(needed, r.next)
+		if r.opts.Lossless {
+			kept = min(kept, r.next)
+		}
 	}
-	s.ring.push(p, needed)
+	s.ring.push(p, needed, kept)
 	s.stats.Packets++
 	s.stats.Bytes += uint64(len(p.Data))
 	s.stats.Headers = p.Headers

@@ -78,9 +78,9 @@ func TestReaderBeforeTheFirstKeyframeWaitsForIt(t *testing.T) {
 	require.Empty(t, gaps, "waiting for a start is not a loss")
 }
 
-func TestReaderFromOldest(t *testing.T) {
+func TestReaderLossless(t *testing.T) {
 	s := NewVideoStream("x", RTMP)
-	r := s.NewReader(ReaderOptions{FromOldest: true})
+	r := s.NewReader(ReaderOptions{Lossless: true})
 	defer r.Close()
 	write(t, s, 3, 10, 25, 10)
 	frames, _ := readAll(t, r)
@@ -91,12 +91,14 @@ func TestReaderFromOldest(t *testing.T) {
 // that does reads everything.
 func TestSlowReaderJumps(t *testing.T) {
 	s := NewVideoStream("x", RTMP)
-	slow, fast := s.NewReader(ReaderOptions{FromOldest: true}), s.NewReader(ReaderOptions{FromOldest: true})
+	slow, fast := s.NewReader(ReaderOptions{}), s.NewReader(ReaderOptions{})
 	defer slow.Close()
 	defer fast.Close()
-	var got []int
-	for i := 0; i < 1000; i += 10 {
-		write(t, s, i, 10, 25, 1000)
+	write(t, s, 0, 1, 25, 1000)
+	got, _ := readAll(t, fast)
+	readAll(t, slow)
+	for i := 1; i < 1000; i += 9 {
+		write(t, s, i, 9, 25, 1000)
 		f, _ := readAll(t, fast)
 		got = append(got, f...)
 	}
@@ -105,15 +107,20 @@ func TestSlowReaderJumps(t *testing.T) {
 	frames, gaps := readAll(t, slow)
 	require.Equal(t, sequence(975, 1000), frames)
 	require.Equal(t, []int{975}, gaps)
-	require.Equal(t, uint64(975), slow.Lost())
+	require.Equal(t, uint64(974), slow.Lost())
 }
 
 func TestRingIsBounded(t *testing.T) {
 	for name, gop := range map[string]int{"no keyframe ever": 1 << 30, "keyframes": 25} {
 		s := NewVideoStream("x", RTMP)
-		lagging := s.NewReader(ReaderOptions{FromOldest: true})
+		lagging := s.NewReader(ReaderOptions{})
 		write(t, s, 1, 2000, gop, 50_000)
 		require.LessOrEqual(t, s.Stats().HeldBytes, DefaultReaderBytes+50_000, name)
+		lagging.Close()
+		lagging = s.NewReader(ReaderOptions{Lossless: true})
+		write(t, s, 2001, 2000, gop, 50_000)
+		require.LessOrEqual(t, s.Stats().HeldBytes, losslessBytes+50_000, name)
+		require.GreaterOrEqual(t, s.Stats().HeldBytes, losslessBytes-50_000, name)
 		lagging.Close()
 	}
 }
@@ -185,7 +192,7 @@ func TestReadWaitsAndIsCancelled(t *testing.T) {
 // A lazy reader is woken by keyframes, breaks and gathered media, and not in between.
 func TestLazyReader(t *testing.T) {
 	s := NewVideoStream("x", RTMP)
-	r := s.NewReader(ReaderOptions{FromOldest: true, Lazy: 500 * time.Millisecond, LazyBytes: 5000})
+	r := s.NewReader(ReaderOptions{Lossless: true, Lazy: 500 * time.Millisecond, LazyBytes: 5000})
 	defer r.Close()
 	woken := func() bool {
 		select {
@@ -271,7 +278,7 @@ func (d *demuxer) Close() error { close(d.block); return nil }
 
 func TestForeignDemuxer(t *testing.T) {
 	s := NewVideoStream("x", RTMP)
-	r := s.NewReader(ReaderOptions{FromOldest: true})
+	r := s.NewReader(ReaderOptions{Lossless: true})
 	defer r.Close()
 	d := &demuxer{streams: []av.CodecData{avHeaders.Audio, avHeaders.Video}, packets: []av.Packet{
 		{Idx: 0, Data: []byte{1}}, {Idx: 1, IsKeyFrame: true, Data: []byte{2}},
@@ -326,7 +333,7 @@ func TestConcurrentReaders(t *testing.T) {
 	s := NewVideoStream("x", RTMP)
 	var wg sync.WaitGroup
 	for range 8 {
-		r := s.NewReader(ReaderOptions{FromOldest: true})
+		r := s.NewReader(ReaderOptions{Lossless: true})
 		wg.Go(func() {
 			defer r.Close()
 			batch := make([]Packet, 5)
@@ -353,7 +360,7 @@ func TestConcurrentReaders(t *testing.T) {
 
 func BenchmarkWritePacket(b *testing.B) {
 	s := NewVideoStream("x", RTMP)
-	r := s.NewReader(ReaderOptions{FromOldest: true, Lazy: 500 * time.Millisecond})
+	r := s.NewReader(ReaderOptions{Lossless: true, Lazy: 500 * time.Millisecond})
 	defer r.Close()
 	p := Packet{Headers: avHeaders}
 	p.Data = make([]byte, 1000)

@@ -60,6 +60,7 @@ func (ps *Players) Serve(ctx context.Context, conn *rtmp.ServerConn, req rtmp.Re
 	defer cancel(nil)
 	m := &playerMux{players: ps, conn: conn, req: req, ctx: ctx, left: cancel}
 	err := play(ctx, m)
+	left := errors.Is(context.Cause(ctx), errLeft)
 	m.stop()
 	switch {
 	case !m.accepted:
@@ -68,7 +69,7 @@ func (ps *Players) Serve(ctx context.Context, conn *rtmp.ServerConn, req rtmp.Re
 		}
 		conn.Refuse(refusalCode(err), refusalText(err, req))
 		return err
-	case errors.Is(context.Cause(ctx), errLeft) || errors.Is(err, errLeft):
+	case left:
 		return nil
 	}
 	if end := conn.SayEnd(); end == nil {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/golang/glog"
 	"github.com/nareix/joy4/av"
@@ -93,11 +94,21 @@ func (s *streams) publish(reqPath string) (stream.Stream, stream.Stream, error) 
 	return rtmp, hls, nil
 }
 
+// keepEnded is how long viewers still find a stream that has ended.
+const keepEnded = time.Minute
+
 func (s *streams) end(rtmpID, hlsID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.rtmp, rtmpID)
-	delete(s.hls, hlsID)
+	hls := s.hls[hlsID]
+	time.AfterFunc(keepEnded, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.hls[hlsID] == hls {
+			delete(s.hls, hlsID)
+		}
+	})
 }
 
 func (s *streams) play(ctx context.Context, reqPath string, dst av.MuxCloser) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"strings"
@@ -237,7 +238,8 @@ func (c *Client) Serve() error {
 	}
 }
 
-// Close says goodbye and closes the connection.
+// Close says goodbye, waits up to a second until the server has read it, and closes
+// the connection: closing with bytes unread would take back what is on its way.
 func (c *Client) Close() error {
 	var bye error
 	if c.id != 0 {
@@ -245,6 +247,11 @@ func (c *Client) Close() error {
 			bye = c.write(command(0, "FCUnpublish", 6.0, nil, c.name))
 		}
 		bye = errors.Join(bye, c.write(command(0, "deleteStream", 7.0, nil, float64(c.id))))
+	}
+	if tc, ok := c.nc.(*net.TCPConn); ok && bye == nil {
+		tc.CloseWrite()
+		c.nc.SetReadDeadline(time.Now().Add(time.Second))
+		io.Copy(io.Discard, c.nc)
 	}
 	return errors.Join(bye, c.nc.Close())
 }
