@@ -96,7 +96,12 @@ func (l *LPMS) runPublication(ctx context.Context, conn *rtmp.ServerConn, src *v
 		// the stream, not with ctx, so that the last segment is complete.
 		s := segmenter.New(stream.Unwrap(rtmpStrm), hls, segmenter.Options{Target: l.opts.SegmentDuration})
 		segmenting.Go(func() {
-			if err := s.Run(context.WithoutCancel(ctx)); err != nil {
+			var err error
+			func() {
+				defer recovered(&err)
+				err = s.Run(context.WithoutCancel(ctx))
+			}()
+			if err != nil {
 				glog.Errorf("lpms: stream %s: segmenting stopped, HLS viewers get nothing new: %v", rtmpStrm.ID(), err)
 			}
 		})

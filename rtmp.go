@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -49,8 +50,10 @@ func (l *LPMS) acceptRTMP(ctx context.Context, ln net.Listener) error {
 			continue
 		}
 		wg.Go(func() {
-			defer l.removeConn(nc)
-			l.serveConn(ctx, nc)
+			conn, req, err := l.negotiate(ctx, nc)
+			// A player stays for long and needs little: it goes on in a new goroutine,
+			// whose stack the negotiation has not grown.
+			wg.Go(func() { l.serveConn(ctx, conn, req, err) })
 		})
 	}
 }
@@ -80,15 +83,38 @@ func (l *LPMS) closeConns() {
 	}
 }
 
-// serveConn serves one connection and logs once why it ended.
-func (l *LPMS) serveConn(ctx context.Context, nc net.Conn) {
-	peer := nc.RemoteAddr()
-	defer func() {
-		if r := recover(); r != nil {
-			glog.Errorf("lpms: RTMP %s: panic: %v\n%s", peer, r, debug.Stack())
-		}
-	}()
-	switch err := l.serveRequests(ctx, nc); {
+// negotiate does what comes before media: the handshake, and commands up to the first
+// request.
+func (l *LPMS) negotiate(ctx context.Context, nc net.Conn) (conn *rtmp.ServerConn, req rtmp.Request, err error) {
+	conn = rtmp.NewServerConn(nc, rtmp.Limits{})
+	defer recovered(&err)
+	stop := context.AfterFunc(ctx, conn.Interrupt)
+	defer stop()
+	if err = conn.Handshake(); err == nil {
+		req, err = conn.NextRequest()
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = errors.New("neither published nor played in time")
+	}
+	return conn, req, err
+}
+
+// recovered makes an error of a panic: a bug that one connection finds ends that
+// connection.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+	}
+}
+
+// serveConn serves a connection's requests, and logs once why it ended.
+func (l *LPMS) serveConn(ctx context.Context, conn *rtmp.ServerConn, req rtmp.Request, err error) {
+	defer l.removeConn(conn.NetConn())
+	if err == nil {
+		err = l.serveRequests(ctx, conn, req)
+	}
+	peer := conn.NetConn().RemoteAddr()
+	switch {
 	case ctx.Err() != nil:
 		glog.V(2).Infof("lpms: RTMP %s: closed: the server stops", peer)
 	case err == nil, errors.Is(err, io.EOF):
@@ -99,24 +125,9 @@ func (l *LPMS) serveConn(ctx context.Context, nc net.Conn) {
 }
 
 // serveRequests serves one player, or the streams of a publisher, one after the other.
-func (l *LPMS) serveRequests(ctx context.Context, nc net.Conn) error {
-	conn := rtmp.NewServerConn(nc, rtmp.Limits{})
-	// What blocks in a read before media flows ends with the server.
-	stop := context.AfterFunc(ctx, conn.Interrupt)
-	defer stop()
-	if err := conn.Handshake(); err != nil {
-		return err
-	}
-	for served := 0; ; served++ {
-		req, err := conn.NextRequest()
-		switch {
-		case err != nil && served > 0:
-			return nil // it may publish again, and need not
-		case errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil:
-			return errors.New("neither publish nor play in time")
-		case err != nil:
-			return err
-		}
+func (l *LPMS) serveRequests(ctx context.Context, conn *rtmp.ServerConn, req rtmp.Request) (err error) {
+	defer recovered(&err)
+	for {
 		if err := checkPath(req.Path); err != nil {
 			conn.Refuse(refusalCode(req.Kind, "BadName"), err.Error())
 			return err
@@ -126,6 +137,12 @@ func (l *LPMS) serveRequests(ctx context.Context, nc net.Conn) error {
 		}
 		if err := l.servePublisher(ctx, conn, req); err != nil {
 			return err
+		}
+		stop := context.AfterFunc(ctx, conn.Interrupt)
+		req, err = conn.NextRequest()
+		stop()
+		if err != nil {
+			return nil // it might have published again, and need not
 		}
 	}
 }

@@ -246,6 +246,12 @@ func (s *VideoStream) ReadRTMPFromStream(ctx context.Context, dst av.MuxCloser) 
 	if sink, ok := dst.(PacketSink); ok {
 		return sink.ReadStream(ctx, s)
 	}
+	return s.readInto(ctx, dst)
+}
+
+// readInto writes packet by packet. It is a function of its own because its batch would
+// otherwise weigh on the stack of everybody who waits in a PacketSink.
+func (s *VideoStream) readInto(ctx context.Context, dst av.MuxCloser) error {
 	r := s.NewReader(ReaderOptions{})
 	defer r.Close()
 	var headers *Headers

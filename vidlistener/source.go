@@ -29,7 +29,7 @@ const (
 // mediaReader is what a Source needs of a connection.
 type mediaReader interface {
 	ReadMedia() (rtmp.Message, error)
-	Close() error
+	Interrupt()
 }
 
 // Source reads one publisher. It implements av.DemuxCloser and stream.PacketSource.
@@ -71,8 +71,12 @@ func (s *Source) Silent() time.Duration {
 	return time.Duration(s.now().UnixNano() - s.heard.Load())
 }
 
-// Close closes the connection and so ends a read.
-func (s *Source) Close() error { return s.conn.Close() }
+// Close ends a read, and every later one. The connection stays open for a last word, and
+// is closed by its owner.
+func (s *Source) Close() error {
+	s.conn.Interrupt()
+	return nil
+}
 
 // CleanEnd reports, after a read has returned io.EOF, whether the publisher said that
 // it stops; otherwise it was lost, and may come back.

@@ -38,7 +38,7 @@ func (s *script) ReadMedia() (rtmp.Message, error) {
 	return m, nil
 }
 
-func (s *script) Close() error { s.closed = true; return nil }
+func (s *script) Interrupt() { s.closed = true }
 
 func videoMessage(ts uint32, kind rtmp.TagKind, key bool, ct int32, data []byte) rtmp.Message {
 	return rtmp.Message{Type: rtmp.TypeVideo, Timestamp: ts,

@@ -28,7 +28,12 @@ type fanout struct {
 	// The pieces for players that are in step, made once for each flush.
 	stepFrom, stepTo uint64
 	step             [][]byte
+	iov              iovecs
 }
+
+// writeFunc writes without blocking, with iov as its room to work. A short count means
+// that the socket is full.
+type writeFunc func(bufs [][]byte, iov *iovecs) (int, error)
 
 // player is one viewer of a fanout. All fields are under fanout.mu.
 type player struct {
@@ -72,7 +77,7 @@ func (f *fanout) begin(p *player) {
 	e := f.log.at(p.next)
 	if p.headers != e.headers {
 		p.headers = e.headers
-		p.pending = append(p.pending, f.log.encodeHeaders(e.headers, e.time))
+		p.pending = append(p.pending, f.log.headersBefore(p.next))
 	}
 }
 
@@ -210,7 +215,7 @@ func (f *fanout) flushPlayer(p *player) {
 func (f *fanout) drain(p *player) {
 	for {
 		full := false
-		err := p.sock.whenWritable(f.stuck, func(write func([][]byte) (int, error)) bool {
+		err := p.sock.whenWritable(f.stuck, func(write writeFunc) bool {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			full = !p.gone && f.write(p, write)
@@ -242,14 +247,14 @@ func (f *fanout) drained(p *player, full bool, err error) bool {
 }
 
 // write sends what p lacks and reports whether its socket is full.
-func (f *fanout) write(p *player, write func([][]byte) (int, error)) (full bool) {
+func (f *fanout) write(p *player, write writeFunc) (full bool) {
 	for f.prepare(p) {
 		bufs, next := f.pieces(p)
 		want := 0
 		for _, b := range bufs {
 			want += len(b)
 		}
-		n, err := write(bufs)
+		n, err := write(bufs, &f.iov)
 		if err != nil {
 			f.drop(p, err)
 			return false

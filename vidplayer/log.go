@@ -21,6 +21,10 @@ type sendLog struct {
 	slabLen int
 	headers *stream.Headers
 	scratch []byte
+
+	// The headers in front of one entry, encoded for all players who begin there.
+	lead   []byte
+	leadOf uint64
 }
 
 // slab is a run of bytes that holds messages one behind the other, so that players
@@ -69,6 +73,15 @@ func (l *sendLog) add(p *stream.Packet, needed uint64) {
 
 func (l *sendLog) encodeHeaders(h *stream.Headers, t time.Duration) []byte {
 	return appendHeaders(nil, h, t, streamID, l.chunkSize)
+}
+
+// headersBefore are the headers for a player who begins at entry n.
+func (l *sendLog) headersBefore(n uint64) []byte {
+	if l.lead == nil || l.leadOf != n {
+		e := l.at(n)
+		l.lead, l.leadOf = l.encodeHeaders(e.headers, e.time), n
+	}
+	return l.lead
 }
 
 func (l *sendLog) append(b []byte, p *stream.Packet) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -115,23 +116,36 @@ type playerMux struct {
 	scratch []byte
 }
 
-// accept tells the player that media follows and starts to answer its commands.
+// accept tells the player that media follows and starts to answer its commands. It is
+// the goroutine for those that tells: the one that waits for the end of the play, deep
+// in the callback, keeps a small stack.
 func (m *playerMux) accept() error {
 	if m.accepted {
 		return nil
 	}
 	m.accepted = true
-	if err := m.conn.AcceptPlay(); err != nil {
-		return err
-	}
+	told := make(chan error, 1)
 	m.reading.Go(func() {
-		err := m.conn.ServePlayer()
+		err := m.conn.AcceptPlay()
+		told <- err
+		if err == nil {
+			err = m.readCommands()
+		}
 		m.left(fmt.Errorf("%w: %w", errLeft, err))
 		if !errors.Is(err, os.ErrDeadlineExceeded) { // not by stop
 			m.conn.Close() // ends a write, whatever context the callback looks at
 		}
 	})
-	return nil
+	return <-told
+}
+
+func (m *playerMux) readCommands() (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return m.conn.ServePlayer()
 }
 
 // stop ends the goroutine that answers commands.

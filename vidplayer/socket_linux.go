@@ -18,12 +18,17 @@ type socket struct {
 
 	once func(fd uintptr) bool // made once: a closure for each write would be garbage
 	bufs [][]byte
+	iov  *iovecs
 	n    int
 	err  error
 
 	mu          sync.Mutex
 	interrupted bool
 }
+
+// iovecs is the room for the pieces of one write, shared by the sockets of a fanout: on
+// the stack of each player's goroutine it would be the largest thing there.
+type iovecs [maxBuffers]syscall.Iovec
 
 // newSocket returns nil for a connection that cannot be written to in this way.
 func newSocket(nc net.Conn) *socket {
@@ -37,17 +42,17 @@ func newSocket(nc net.Conn) *socket {
 	}
 	s := &socket{nc: tc, raw: raw}
 	s.once = func(fd uintptr) bool {
-		s.n, s.err = writeFD(fd, s.bufs)
+		s.n, s.err = writeFD(fd, s.bufs, s.iov)
 		return true
 	}
 	return s
 }
 
 // write sends what the socket takes now. A short count means that it is full.
-func (s *socket) write(bufs [][]byte) (int, error) {
-	s.bufs = bufs
+func (s *socket) write(bufs [][]byte, iov *iovecs) (int, error) {
+	s.bufs, s.iov = bufs, iov
 	err := s.raw.Write(s.once)
-	s.bufs = nil
+	s.bufs, s.iov = nil, nil
 	if err != nil {
 		return 0, err
 	}
@@ -56,7 +61,7 @@ func (s *socket) write(bufs [][]byte) (int, error) {
 
 // whenWritable calls try with a non-blocking write until it returns true; between
 // the calls it waits for room. It gives up when there is none for the time given.
-func (s *socket) whenWritable(stuck time.Duration, try func(func([][]byte) (int, error)) bool) error {
+func (s *socket) whenWritable(stuck time.Duration, try func(writeFunc) bool) error {
 	s.mu.Lock()
 	if s.interrupted {
 		s.mu.Unlock()
@@ -66,8 +71,8 @@ func (s *socket) whenWritable(stuck time.Duration, try func(func([][]byte) (int,
 	s.mu.Unlock()
 	err := s.raw.Write(func(fd uintptr) bool {
 		progress := false
-		done := try(func(bufs [][]byte) (int, error) {
-			n, err := writeFD(fd, bufs)
+		done := try(func(bufs [][]byte, iov *iovecs) (int, error) {
+			n, err := writeFD(fd, bufs, iov)
 			progress = progress || n > 0
 			return n, err
 		})
@@ -91,7 +96,7 @@ func (s *socket) interrupt() {
 
 // writeFD writes to a non-blocking socket. The raw system call does not hand the
 // processor to another goroutine: it returns within microseconds.
-func writeFD(fd uintptr, bufs [][]byte) (int, error) {
+func writeFD(fd uintptr, bufs [][]byte, iov *iovecs) (int, error) {
 	for {
 		var n uintptr
 		var errno syscall.Errno
@@ -99,7 +104,6 @@ func writeFD(fd uintptr, bufs [][]byte) (int, error) {
 			b := bufs[0]
 			n, _, errno = syscall.RawSyscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
 		} else {
-			var iov [maxBuffers]syscall.Iovec
 			k := 0
 			for _, b := range bufs[:min(len(bufs), maxBuffers)] {
 				iov[k].Base = &b[0]
@@ -107,6 +111,7 @@ func writeFD(fd uintptr, bufs [][]byte) (int, error) {
 				k++
 			}
 			n, _, errno = syscall.RawSyscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&iov[0])), uintptr(k))
+			clear(iov[:k]) // holds no memory of the past
 		}
 		switch {
 		case errno == 0:

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,6 +27,8 @@ type Conn struct {
 	received   uint32
 	acked      uint32
 	peerWindow uint32
+
+	interrupted atomic.Bool
 
 	wmu  sync.Mutex
 	wbuf []byte
@@ -60,14 +63,14 @@ func (r *meteredReader) Read(p []byte) (int, error) {
 		if c.idle {
 			if now := time.Now(); now.Sub(c.lastSet) > time.Second {
 				c.lastSet, c.lastRead = now, now
-				c.nc.SetReadDeadline(now.Add(c.limits.PingAfter))
+				c.setReadDeadline(now.Add(c.limits.PingAfter))
 			}
 		}
 		n, err := c.nc.Read(p)
 		if n > 0 {
 			return n, c.acknowledge(n)
 		}
-		if !c.idle || !errors.Is(err, os.ErrDeadlineExceeded) {
+		if !c.idle || !errors.Is(err, os.ErrDeadlineExceeded) || c.interrupted.Load() {
 			return 0, err
 		}
 		if err := c.askWhetherAlive(); err != nil {
@@ -94,7 +97,7 @@ func (c *Conn) askWhetherAlive() error {
 		return ErrIdle
 	}
 	c.lastSet = now.Add(left) // no new deadline before this one
-	c.nc.SetReadDeadline(now.Add(left))
+	c.setReadDeadline(now.Add(left))
 	return c.write(userControl(eventPingRequest, uint32(now.UnixMilli())))
 }
 
@@ -102,7 +105,22 @@ func (c *Conn) askWhetherAlive() error {
 func (c *Conn) setIdle(on bool) {
 	c.idle, c.lastSet = on, time.Time{}
 	if !on {
-		c.nc.SetReadDeadline(time.Time{})
+		c.setReadDeadline(time.Time{})
+	}
+}
+
+// Interrupt ends the read that is going on and every later one, with
+// os.ErrDeadlineExceeded; writing goes on.
+func (c *Conn) Interrupt() {
+	c.interrupted.Store(true)
+	c.nc.SetReadDeadline(time.Unix(1, 0))
+}
+
+// setReadDeadline sets a deadline that does not undo Interrupt.
+func (c *Conn) setReadDeadline(t time.Time) {
+	c.nc.SetReadDeadline(t)
+	if c.interrupted.Load() {
+		c.nc.SetReadDeadline(time.Unix(1, 0))
 	}
 }
 

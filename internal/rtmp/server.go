@@ -1,6 +1,7 @@
 package rtmp
 
 import (
+	"bufio"
 	"fmt"
 	"net"
 	"time"
@@ -48,12 +49,14 @@ func NewServerConn(nc net.Conn, l Limits) *ServerConn {
 // Handshake does the handshake within Limits.HandshakeTimeout and gives the peer
 // Limits.CommandTimeout from then on to publish or play.
 func (c *ServerConn) Handshake() error {
-	c.nc.SetDeadline(time.Now().Add(c.limits.HandshakeTimeout))
+	deadline := time.Now().Add(c.limits.HandshakeTimeout)
+	c.nc.SetWriteDeadline(deadline)
+	c.setReadDeadline(deadline)
 	if err := serverHandshake(c.br, c.nc); err != nil {
 		return fmt.Errorf("handshake: %w", err)
 	}
 	c.nc.SetWriteDeadline(time.Time{}) // each write sets its own
-	c.nc.SetReadDeadline(time.Now().Add(c.limits.CommandTimeout))
+	c.setReadDeadline(time.Now().Add(c.limits.CommandTimeout))
 	return nil
 }
 
@@ -64,7 +67,7 @@ func (c *ServerConn) NextRequest() (Request, error) {
 	if c.req.Kind != 0 { // a further one
 		c.req = Request{}
 		c.idle = false
-		c.nc.SetReadDeadline(time.Now().Add(c.limits.CommandTimeout))
+		c.setReadDeadline(time.Now().Add(c.limits.CommandTimeout))
 		c.cr.maxMessage, c.cr.maxPartial = c.limits.CommandMessage, c.limits.CommandPartial
 	}
 	for n := 0; n < c.limits.Commands; {
@@ -191,7 +194,20 @@ func (c *ServerConn) AcceptPlay() error {
 		status(c.req.StreamID, "status", "NetStream.Play.Start", "playing "+c.req.Path),
 		&Message{Type: TypeDataAMF0, StreamID: c.req.StreamID, Payload: AppendAMF0(nil, "|RtmpSampleAccess", true, true)})
 	c.setIdle(false)
+	c.shrink()
 	return err
+}
+
+// shrink gives back the buffers that a player does not need: it says little.
+func (c *ServerConn) shrink() {
+	const little = 256
+	if c.br.Buffered() == 0 {
+		c.br = bufio.NewReaderSize((*meteredReader)(c.Conn), little)
+		c.cr.r = c.br
+	}
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	c.wbuf = nil
 }
 
 // Refuse answers the request with an error: code is one of the NetStream codes,
@@ -247,22 +263,20 @@ func (c *ServerConn) ServePlayer() error {
 	}
 }
 
-// Drain reads what the peer still sends until it closes, for at most d: a connection
-// that is closed with bytes unread takes back bytes that are on their way.
+// Drain reads what the peer still sends until it closes, for at most d, even after
+// Interrupt: a connection that is closed with bytes unread takes back bytes that are
+// on their way.
 func (c *ServerConn) Drain(d time.Duration) {
 	c.idle = false
 	c.nc.SetReadDeadline(time.Now().Add(d))
 	for n := 0; n < c.limits.MediaPartial; {
-		k, err := c.br.Discard(c.limits.ReadBuffer)
+		k, err := c.br.Discard(c.br.Size())
 		if err != nil {
 			return
 		}
 		n += k
 	}
 }
-
-// Interrupt ends ServePlayer and every later read.
-func (c *ServerConn) Interrupt() { c.nc.SetReadDeadline(time.Unix(1, 0)) }
 
 // duringStream answers a command of a publisher or player.
 func (c *ServerConn) duringStream(m *Message) error {
