@@ -99,7 +99,7 @@ func (l *LPMS) HandleRTMPPublish(
 // HandleRTMPPlay registers what an RTMP player gets: play finds the stream for reqPath
 // and lets it write into dst, with stream.Stream.ReadRTMPFromStream, until it ends. It
 // returns stream.ErrNotFound, before anything is written, when there is none. ctx ends
-// when the player leaves or the server stops.
+// when the server stops, and, once something was written, when the player leaves.
 func (l *LPMS) HandleRTMPPlay(play func(ctx context.Context, reqPath string, dst av.MuxCloser) error) error {
 	if play == nil {
 		return ErrNoHandler
@@ -205,7 +205,7 @@ func (l *LPMS) serve(ctx context.Context, rtmpLn, httpLn net.Listener) error {
 	defer cancel(nil)
 	var wg sync.WaitGroup
 	if rtmpLn != nil {
-		wg.Go(func() { cancel(l.acceptRTMP(ctx, rtmpLn)) })
+		wg.Go(func() { l.acceptRTMP(ctx, rtmpLn, cancel) })
 	}
 	var srv *http.Server
 	if httpLn != nil {
@@ -249,7 +249,6 @@ func (l *LPMS) httpServer(ctx context.Context) *http.Server {
 		IdleTimeout:       60 * time.Second,
 		MaxHeaderBytes:    16 << 10,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ErrorLog:          nil,
 	}
 }
 

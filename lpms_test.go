@@ -141,6 +141,7 @@ var small = testmedia.Clip{Seconds: 9, Size: "320x180"}
 type publisher struct {
 	*rtmp.Client
 	served chan struct{}
+	end    error // why it ended, after served is closed
 }
 
 func publish(t testing.TB, url string) *publisher {
@@ -150,7 +151,7 @@ func publish(t testing.TB, url string) *publisher {
 	p := &publisher{Client: c, served: make(chan struct{})}
 	go func() {
 		defer close(p.served)
-		c.Serve()
+		p.end = c.Serve()
 	}()
 	t.Cleanup(func() {
 		c.Conn.Close()
@@ -408,6 +409,35 @@ func TestPublisherStartsAnew(t *testing.T) {
 	}
 }
 
+// A callback that returns a stream that is in use does no harm to who uses it.
+func TestStreamInUse(t *testing.T) {
+	shared, hls := stream.NewVideoStream("s", stream.RTMP), stream.NewVideoStream("s_hls", stream.HLS)
+	server, err := lpms.New(lpms.Options{RTMPAddr: "127.0.0.1:0", HTTPAddr: lpms.Off})
+	require.NoError(t, err)
+	require.NoError(t, server.HandleRTMPPublish(
+		func(reqPath string) (string, error) { return reqPath, nil },
+		func(string) (stream.Stream, stream.Stream, error) { return shared, hls, nil }, nil))
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- server.Start(ctx) }()
+	<-server.Ready()
+	p := publish(t, "rtmp://"+server.RTMPAddr().String()+"/a")
+	media := clip(t, "small", small)
+	p.send(t, media[:100], 0)
+	require.Eventually(t, func() bool { return shared.Stats().Packets > 0 }, 10*time.Second, 5*time.Millisecond)
+	c, err := rtmp.Dial(t.Context(), "rtmp://"+server.RTMPAddr().String()+"/b", rtmp.ClientOptions{})
+	require.NoError(t, err)
+	defer c.Conn.Close()
+	require.ErrorContains(t, c.Publish(t.Context()), "in use")
+	p.send(t, media[100:], 0)
+	require.NoError(t, p.Close())
+	require.Eventually(t, hls.HLS().Ended, 10*time.Second, 5*time.Millisecond)
+	v, a := count(media)
+	require.Equal(t, uint64(v+a), shared.Stats().Packets)
+	cancel()
+	require.NoError(t, <-done)
+}
+
 // A viewer who reads nothing costs neither the publisher nor other viewers anything.
 func TestStalledPlayerBesideHealthy(t *testing.T) {
 	for _, realtime := range []bool{false, true} {
@@ -464,6 +494,8 @@ func TestLifeCycle(t *testing.T) {
 		}
 		require.ErrorIs(t, err, rtmp.ErrUnpublished)
 		<-p.served
+		require.ErrorIs(t, p.end, rtmp.ErrRefused)
+		require.ErrorContains(t, p.end, "AppShutdown")
 		_, err = net.Dial("tcp", strings.TrimPrefix(r.rtmp, "rtmp://"))
 		require.Error(t, err, "the port is closed")
 		require.Equal(t, []string{"a"}, r.endedStreams())

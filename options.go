@@ -27,7 +27,8 @@ type Options struct {
 	RTMPListener, HTTPListener net.Listener
 
 	// Authorize, when set, decides on every request before any callback: an error
-	// refuses it. It may block; ctx ends when the peer has gone or Start ends.
+	// refuses it. It may block; ctx ends when the server stops, and for HTTP when the
+	// peer has gone.
 	Authorize func(ctx context.Context, r AccessRequest) error
 
 	// SegmentDuration is how long HLS segments should be; the source's keyframes

@@ -67,6 +67,9 @@ func (l *LPMS) servePublisher(ctx context.Context, conn *rtmp.ServerConn, req rt
 	if rtmpStrm == nil || rtmpStrm.Format() != stream.RTMP || hlsStrm != nil && hlsStrm.Format() != stream.HLS {
 		return refuse("Failed", errors.New("the callback returned no usable stream"))
 	}
+	if err := stream.Unwrap(rtmpStrm).Available(); err != nil {
+		return refuse("BadName", fmt.Errorf("the callback returned a stream that is in use: %w", err))
+	}
 	glog.Infof("RTMP server got upstream from %s", conn.NetConn().RemoteAddr())
 	glog.Infof("Got RTMP Stream: %s", rtmpStrm.ID())
 	hlsID := ""

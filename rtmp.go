@@ -20,9 +20,9 @@ import (
 	"github.com/livepeer/lpms/stream"
 )
 
-// acceptRTMP accepts connections until the listener is closed, and returns when all of
-// them have ended.
-func (l *LPMS) acceptRTMP(ctx context.Context, ln net.Listener) error {
+// acceptRTMP accepts connections until the listener is closed, by whomever, then calls
+// closed, and returns when all connections have ended.
+func (l *LPMS) acceptRTMP(ctx context.Context, ln net.Listener, closed context.CancelCauseFunc) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	stop := context.AfterFunc(ctx, func() { ln.Close() })
@@ -33,7 +33,8 @@ func (l *LPMS) acceptRTMP(ctx context.Context, ln net.Listener) error {
 		case err == nil:
 			delay = 0
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
-			return context.Cause(ctx)
+			closed(fmt.Errorf("lpms: RTMP: %w", err))
+			return
 		default:
 			// Out of file descriptors, most likely: wait until there are some.
 			delay = min(max(2*delay, 5*time.Millisecond), time.Second)
@@ -165,24 +166,11 @@ func checkPath(path string) error {
 		return errPath
 	}
 	for _, e := range elements {
-		if !validName(e) {
+		if !stream.ValidName(e) {
 			return errPath
 		}
 	}
 	return nil
-}
-
-func validName(s string) bool {
-	if len(s) == 0 || len(s) > 128 || s[0] == '.' {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && c != '_' && c != '.' && c != '-' {
-			return false
-		}
-	}
-	return true
 }
 
 func reqPath(req rtmp.Request) string {

@@ -1,8 +1,25 @@
 #!/usr/bin/env bash
 # Installs the programs that the tests run: the ffmpeg executables as publisher and
-# reader, rtmpdump and nginx-rtmp as RTMP peers, and a C compiler for the race
-# detector. It does nothing when they are there.
+# reader, rtmpdump and nginx-rtmp as RTMP peers, a C compiler for the race detector, and
+# Chromium, node, playwright-core and hls.js for playback in a browser. It does nothing
+# when they are there.
 set -euo pipefail
+cd "$(dirname "$0")/.."
+
+playwright=1.65.1
+hlsjs=1.7.4
+
+# browser_modules installs the npm packages where test/e2e looks for them.
+browser_modules() {
+	local dir=.cache/browser
+	if grep -qs "\"version\": \"$playwright\"" "$dir/node_modules/playwright-core/package.json" &&
+		grep -qs "\"version\": \"$hlsjs\"" "$dir/node_modules/hls.js/package.json"; then
+		return
+	fi
+	mkdir -p "$dir"
+	npm install --prefix "$dir" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error \
+		"playwright-core@$playwright" "hls.js@$hlsjs"
+}
 
 missing=()
 need() { # program package
@@ -13,9 +30,13 @@ need ffprobe ffmpeg
 need rtmpdump rtmpdump
 need nginx nginx
 need gcc gcc
+need chromium chromium
+need node nodejs
+need npm npm
 compgen -G '/usr/lib/nginx/modules/ngx_rtmp_module.so' >/dev/null || missing+=(libnginx-mod-rtmp)
 
 if ((${#missing[@]} == 0)); then
+	browser_modules
 	exit 0
 fi
 if ! command -v apt-get >/dev/null; then
@@ -30,3 +51,4 @@ export DEBIAN_FRONTEND=noninteractive
 $sudo apt-get update -qq
 # nginx comes with a service; the tests start their own, so it need not run.
 $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}"
+browser_modules

@@ -25,13 +25,13 @@ type planner struct {
 
 // slack is how much longer than the target a segment may be: EXTINF is compared
 // with TARGETDURATION after rounding to seconds.
-const slack = 490 * time.Millisecond
+const slack = 480 * time.Millisecond
 
 // early is how much before the wanted duration a keyframe is as good as at it.
 const early = 20 * time.Millisecond
 
 func newPlanner(want, maxGOP, target time.Duration) *planner {
-	return &planner{want: want, maxGOP: maxGOP, target: target, longest: 0, first: target == 0}
+	return &planner{want: want, maxGOP: maxGOP, target: target, first: target == 0}
 }
 
 // open begins a segment at pts.

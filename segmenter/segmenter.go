@@ -45,10 +45,12 @@ type Segmenter struct {
 	stats  Stats
 
 	seg       segment
-	decodable bool // an IDR has come
-	brk       bool // the clock broke: the next keyframe starts a segment
-	keyint    int  // the longest group in frames, as the encoder says; 0 unknown
-	frame     time.Duration
+	decodable bool          // an IDR has come
+	brk       bool          // the clock broke: the next keyframe starts a segment
+	keyint    int           // the longest group in frames, as the encoder says; 0 unknown
+	frame     time.Duration // the distance of video frames
+	lastDTS   time.Duration // of video
+	cutTime   time.Duration // where the last segment ends
 	out       output
 
 	// Wall clock: the arrival of one packet and its time.
@@ -69,7 +71,6 @@ type segment struct {
 	brk         bool          // an encoding break precedes it
 	frames      int           // of video
 	firstDTS    time.Duration // of video
-	lastDTS     time.Duration
 }
 
 // Stats counts what a segmenter has done.
@@ -154,7 +155,7 @@ func (s *Segmenter) addVideo(p *stream.Packet) error {
 	changed := appears || s.seg.video != nil && !bytes.Equal(s.seg.video.Record, config.Record)
 	due := idr && s.plan.keyframe(pts)
 	if due || changed || s.brk && idr || s.plan.mustCut(pts+s.frame) || s.seg.bytes+len(p.Data) > s.opts.MaxBytes {
-		if err := s.cut(pts); err != nil {
+		if err := s.cutAt(pts); err != nil {
 			return err
 		}
 	}
@@ -170,12 +171,21 @@ func (s *Segmenter) addVideo(p *stream.Packet) error {
 		s.firstFrame(p, idr)
 	}
 	s.seg.frames++
-	s.seg.lastDTS = p.Time
-	if s.seg.frames > 1 {
-		s.frame = (p.Time - s.seg.firstDTS) / time.Duration(s.seg.frames-1)
-	}
+	s.measure(p.Time)
 	s.push(p, pts+s.frame)
 	return nil
+}
+
+// measure updates the distance of frames: the mean of the segment, or, for its first
+// frame when nothing is known, the distance to the last.
+func (s *Segmenter) measure(dts time.Duration) {
+	switch step := dts - s.lastDTS; {
+	case s.seg.frames > 1:
+		s.frame = (dts - s.seg.firstDTS) / time.Duration(s.seg.frames-1)
+	case s.frame == 0 && s.lastDTS > 0 && step < hole:
+		s.frame = step
+	}
+	s.lastDTS = dts
 }
 
 // firstFrame begins the segment at its first picture. Audio may have begun it: then
@@ -195,17 +205,17 @@ func (s *Segmenter) addAudio(p *stream.Packet) error {
 	if !ok {
 		return fmt.Errorf("segmenter: audio codec %v is not supported", p.Headers.Audio.Type())
 	}
-	alone := p.Headers.Video == nil
+	alone := p.Headers.Video == nil || s.seg.video == nil && s.seg.begun && p.Time-s.seg.start > patience
 	changed := s.seg.audio != nil && !bytes.Equal(s.seg.audio.ConfigBytes, config.ConfigBytes)
 	brk := changed || alone && s.brk
 	switch {
 	case brk || alone && s.plan.timeToCut(p.Time):
-		if err := s.cut(p.Time); err != nil {
+		if err := s.cutAt(p.Time); err != nil {
 			return err
 		}
-	case s.plan.mustCut(p.Time) && p.Time-s.seg.lastDTS > time.Second:
+	case s.plan.mustCut(p.Time+audioStep(&config)) && p.Time-s.lastDTS > stalled:
 		// The picture stands still and the sound goes on.
-		if err := s.cutBehind(s.seg.start + s.plan.limit() - slack); err != nil {
+		if err := s.cutAt(p.Time); err != nil {
 			return err
 		}
 	}
@@ -226,27 +236,77 @@ func (s *Segmenter) addAudio(p *stream.Packet) error {
 	return nil
 }
 
-// cutBehind cuts at a time that has passed: audio behind it goes to the next segment.
-func (s *Segmenter) cutBehind(at time.Duration) error {
-	var rest []stream.Packet
-	s.seg.packets = slices.DeleteFunc(s.seg.packets, func(q stream.Packet) bool {
-		behind := q.Audio && q.Time >= at
-		if behind {
-			rest = append(rest, q)
+const (
+	// patience is how long a video header may be there without a picture before the
+	// stream is taken for audio alone.
+	patience = 3 * time.Second
+	// stalled is how far audio may be ahead of video before video is late.
+	stalled = time.Second
+	// hole is how much time may pass without media before it counts as a break.
+	hole = time.Second
+	// small is what may be missing between two segments without a break.
+	small = 200 * time.Millisecond
+)
+
+// cutAt cuts before a packet at the given time. When that is too far from the start of
+// the segment, because a track stands still or the publisher's time jumps, what was
+// gathered is cut at the target duration first.
+func (s *Segmenter) cutAt(at time.Duration) error {
+	for len(s.seg.packets) > 0 && at-s.seg.start > s.plan.limit() {
+		if err := s.split(s.seg.start + s.plan.limit() - slack); err != nil {
+			return err
 		}
-		return behind
+	}
+	return s.cut(at)
+}
+
+// split cuts at a time that has passed: audio behind it goes to the next segment.
+func (s *Segmenter) split(at time.Duration) error {
+	var rest []stream.Packet
+	var end time.Duration
+	s.seg.packets = slices.DeleteFunc(s.seg.packets, func(q stream.Packet) bool {
+		if q.Audio && q.Time >= at {
+			rest = append(rest, q)
+			return true
+		}
+		end = max(end, s.endOf(&q))
+		return false
 	})
+	s.seg.end = end
 	if err := s.cut(at); err != nil {
 		return err
 	}
-	s.begin(at)
+	if len(rest) > 0 {
+		if s.seg.brk {
+			at = rest[0].Time
+		}
+		s.begin(at)
+		s.seg.independent = false
+	}
 	for i := range rest {
-		s.push(&rest[i], rest[i].Time+audioStep(s.seg.audio))
+		s.push(&rest[i], s.endOf(&rest[i]))
 	}
 	return nil
 }
 
+// endOf is when the frame of a packet ends.
+func (s *Segmenter) endOf(p *stream.Packet) time.Duration {
+	if p.Audio {
+		return p.Time + audioStep(s.seg.audio)
+	}
+	return p.PTS() + s.frame
+}
+
+// begin opens the segment at its first frame. Where the last segment ended earlier, the
+// little that is missing counts to this one, and more is a break.
 func (s *Segmenter) begin(pts time.Duration) {
+	if gap := pts - s.cutTime; s.stats.Segments > 0 && !s.seg.brk && gap > 0 {
+		if gap > small {
+			s.seg.brk = true
+		} else {
+			pts = s.cutTime
+		}
+	}
 	s.seg.begun, s.seg.start = true, pts
 	s.plan.open(pts)
 }
@@ -261,21 +321,21 @@ func (s *Segmenter) push(p *stream.Packet, end time.Duration) {
 }
 
 // last cuts what is left when the stream has ended.
-func (s *Segmenter) last() error { return s.cut(s.seg.end) }
+func (s *Segmenter) last() error { return s.cutAt(s.seg.end) }
 
 // cut ends the open segment at the given time, which is where the next begins, and
-// appends it to the presentation. An empty segment is nothing.
+// appends it to the presentation. An empty segment is nothing. Time without media at its
+// end is not counted, and makes a break.
 func (s *Segmenter) cut(at time.Duration) error {
 	seg := &s.seg
 	if len(seg.packets) == 0 {
 		return nil
 	}
-	d := at - seg.start
-	hole := d > s.plan.limit() // the source's time jumps: what was not sent is not counted
-	if hole {
-		d = seg.end - seg.start
+	broken := at-seg.end > hole
+	if broken {
+		at = seg.end
 	}
-	d = max(d, time.Millisecond)
+	d := min(max(at-seg.start, time.Millisecond), s.plan.limit())
 	if s.plan.target == 0 {
 		s.plan.announce(time.Duration(s.keyint) * s.frame)
 	}
@@ -290,7 +350,8 @@ func (s *Segmenter) cut(at time.Duration) error {
 	if err != nil {
 		return err
 	}
-	next := segment{packets: seg.packets[:0], video: seg.video, audio: seg.audio, brk: hole || len(data) == 0}
+	s.cutTime = seg.start + d
+	next := segment{packets: seg.packets[:0], video: seg.video, audio: seg.audio, brk: broken || len(data) == 0}
 	if len(data) > 0 {
 		err = s.append(seg, data, d)
 	}

@@ -448,20 +448,26 @@ func (b *HLSBuffer) Version() uint64 { return b.root().version.Load() }
 // it stands for.
 func (b *HLSBuffer) Wait(ctx context.Context, version uint64) (uint64, error) {
 	for {
+		own := b.changes() // Attach and Detach
 		r := b.root()
-		r.mu.Lock()
-		changed := r.changed
+		changed := r.changes()
 		v := r.version.Load()
-		r.mu.Unlock()
 		if v != version {
 			return v, nil
 		}
 		select {
+		case <-own:
 		case <-changed:
 		case <-ctx.Done():
 			return v, context.Cause(ctx)
 		}
 	}
+}
+
+func (b *HLSBuffer) changes() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.changed
 }
 
 func (b *HLSBuffer) waitStarted(ctx context.Context) (err error) {

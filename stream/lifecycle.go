@@ -107,15 +107,17 @@ func (b *HLSBuffer) Attach(other *HLSBuffer) {
 	b.bump()
 }
 
-// Detach undoes Attach. b then shows its own presentation, which ends if it never had
-// a segment of its own.
+// Detach undoes Attach: b shows its own presentation again, which has ended.
 func (b *HLSBuffer) Detach() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.shown.Swap(nil) != nil && !b.ended {
-		b.ended, b.endedAt = true, b.cfg.Now()
-		b.republish()
+	if b.shown.Swap(nil) == nil {
+		return
 	}
+	if !b.ended {
+		b.ended, b.endedAt = true, b.cfg.Now()
+	}
+	b.republish()
 }
 
 // root is the buffer whose presentation b shows.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"sync"
 	"time"
 
@@ -131,6 +132,9 @@ func (s *VideoStream) WritePacket(p *Packet) error {
 	if s.ended {
 		return ErrClosed
 	}
+	if h := p.Headers; h == nil || p.Audio && h.Audio == nil || !p.Audio && h.Video == nil {
+		return fmt.Errorf("%w: a packet of %s without headers for its track", ErrFormat, s.id)
+	}
 	needed, kept := s.ring.head, s.ring.head
 	for _, r := range s.readers {
 		needed = min(needed, r.next)
@@ -189,9 +193,15 @@ func (s *VideoStream) WriteRTMPToStream(ctx context.Context, src av.DemuxCloser)
 	return err
 }
 
-func (s *VideoStream) beginWriting() error {
+// Available says why the stream cannot be written to: ErrFormat, ErrClosed or ErrBusy;
+// nil when it can.
+func (s *VideoStream) Available() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.available()
+}
+
+func (s *VideoStream) available() error {
 	switch {
 	case s.format != RTMP:
 		return fmt.Errorf("%w: %s is an HLS stream, packets go to an RTMP stream", ErrFormat, s.id)
@@ -199,6 +209,15 @@ func (s *VideoStream) beginWriting() error {
 		return ErrClosed
 	case s.writing:
 		return ErrBusy
+	}
+	return nil
+}
+
+func (s *VideoStream) beginWriting() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.available(); err != nil {
+		return err
 	}
 	s.writing = true
 	return nil
@@ -270,10 +289,12 @@ func (s *VideoStream) readInto(ctx context.Context, dst av.MuxCloser) error {
 		for i := range batch[:n] {
 			p := &batch[i]
 			if p.Headers != headers {
-				headers = p.Headers
-				if err := dst.WriteHeader(headers.Streams()); err != nil {
-					return err
+				if headers == nil || !reflect.DeepEqual(headers.Streams(), p.Headers.Streams()) {
+					if err := dst.WriteHeader(p.Headers.Streams()); err != nil {
+						return err
+					}
 				}
+				headers = p.Headers
 			}
 			if err := dst.WritePacket(p.Packet); err != nil {
 				return err

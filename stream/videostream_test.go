@@ -159,6 +159,9 @@ func TestEnd(t *testing.T) {
 	_, err = r.Read(t.Context(), batch)
 	require.Equal(t, io.EOF, err)
 	require.ErrorIs(t, s.WritePacket(&Packet{Headers: avHeaders}), ErrClosed)
+	for _, p := range []Packet{{}, {Headers: audioHeaders}, {Headers: &Headers{Video: avHeaders.Video}, Audio: true}} {
+		require.ErrorIs(t, NewVideoStream("x", RTMP).WritePacket(&p), ErrFormat)
+	}
 	select {
 	case <-s.Done():
 	default:
@@ -240,14 +243,20 @@ func (m *muxer) Close() error                       { return nil }
 func TestForeignMuxer(t *testing.T) {
 	s := NewVideoStream("x", RTMP)
 	write(t, s, 0, 30, 25, 10)
-	other := *avHeaders
-	p := Packet{Headers: &other}
+	metadata := *avHeaders // a change that av.Muxer has no words for
+	metadata.Metadata = []byte{1}
+	p := Packet{Headers: &metadata}
+	p.Time, p.Data = 29*40*time.Millisecond+1, []byte{1}
+	require.NoError(t, s.WritePacket(&p))
+	other := metadata
+	other.Audio = codecData(av.AAC)
+	p = Packet{Headers: &other}
 	p.Time, p.Data = 30*40*time.Millisecond, []byte{1}
 	require.NoError(t, s.WritePacket(&p))
 	s.End()
 	var m muxer
 	require.NoError(t, s.ReadRTMPFromStream(t.Context(), &m))
-	require.Len(t, m.packets, 6)
+	require.Len(t, m.packets, 7)
 	require.Len(t, m.headers, 2, "a change of headers is told")
 	require.True(t, m.trailer)
 	m = muxer{fail: errors.New("full")}

@@ -15,9 +15,9 @@ import (
 	"github.com/livepeer/lpms/stream"
 )
 
-// ErrTooManyChanges is a publisher that changes its sequence headers more often
-// than once a second.
-var ErrTooManyChanges = errors.New("vidlistener: sequence headers change too often")
+// ErrTooManyChanges is a publisher that changes its sequence headers, or breaks its
+// clock, more often than once a second.
+var ErrTooManyChanges = errors.New("vidlistener: sequence headers or the clock change too often")
 
 const (
 	// headerInterval is the shortest time between two changes of one header; the
@@ -120,7 +120,7 @@ func (s *Source) packet(m *rtmp.Message) (p stream.Packet, ok bool, err error) {
 		case rtmp.TagConfig:
 			return p, false, s.videoConfig(t.Data)
 		case rtmp.TagFrame:
-			p, ok = s.videoFrame(m.Timestamp, &t)
+			return s.videoFrame(m.Timestamp, &t)
 		}
 	case rtmp.TypeAudio:
 		t, err := rtmp.ParseAudio(m.Payload)
@@ -131,34 +131,48 @@ func (s *Source) packet(m *rtmp.Message) (p stream.Packet, ok bool, err error) {
 		case rtmp.TagConfig:
 			return p, false, s.audioConfig(t.Data)
 		case rtmp.TagFrame:
-			p, ok = s.audioFrame(m.Timestamp, &t)
+			return s.audioFrame(m.Timestamp, &t)
 		}
 	case rtmp.TypeDataAMF0:
 		s.metadata(m.Payload)
 	}
-	return p, ok, nil
+	return p, false, nil
 }
 
-func (s *Source) videoFrame(ms uint32, t *rtmp.VideoTag) (stream.Packet, bool) {
+func (s *Source) videoFrame(ms uint32, t *rtmp.VideoTag) (p stream.Packet, ok bool, err error) {
 	if s.video == nil {
-		return stream.Packet{}, false // nobody could decode it
+		return p, false, nil // nobody could decode it
 	}
 	dts, moved, brk := s.clock.videoTime(ms)
-	s.brk = s.brk || brk
+	if err := s.noteBreak(brk); err != nil {
+		return p, false, err
+	}
 	ct := max(time.Duration(t.CompositionTime)*time.Millisecond-moved, 0)
-	p := stream.Packet{Packet: av.Packet{Time: dts, CompositionTime: ct, Data: t.Data}}
+	p.Packet = av.Packet{Time: dts, CompositionTime: ct, Data: t.Data}
 	p.IsKeyFrame = t.Key || codec.HasIDR(t.Data, s.video.NALLengthSize)
-	return s.finish(p), true
+	return s.finish(p), true, nil
 }
 
-func (s *Source) audioFrame(ms uint32, t *rtmp.AudioTag) (stream.Packet, bool) {
+// noteBreak remembers a break of the clock for the next packet. Breaks are as rare as
+// header changes: each may begin a segment.
+func (s *Source) noteBreak(brk bool) error {
+	if !brk {
+		return nil
+	}
+	s.brk = true
+	return s.allowChange(true)
+}
+
+func (s *Source) audioFrame(ms uint32, t *rtmp.AudioTag) (p stream.Packet, ok bool, err error) {
 	if s.audio == nil {
-		return stream.Packet{}, false
+		return p, false, nil
 	}
 	at, brk := s.clock.audioTime(ms, s.audio.FrameDuration)
-	s.brk = s.brk || brk
-	p := stream.Packet{Packet: av.Packet{Time: at, Data: t.Data}, Audio: true}
-	return s.finish(p), true
+	if err := s.noteBreak(brk); err != nil {
+		return p, false, err
+	}
+	p.Packet, p.Audio = av.Packet{Time: at, Data: t.Data}, true
+	return s.finish(p), true, nil
 }
 
 func (s *Source) finish(p stream.Packet) stream.Packet {

@@ -1,7 +1,9 @@
 package vidplayer
 
 import (
+	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -45,7 +47,7 @@ type player struct {
 	waiting bool     // for a start point
 	headers *stream.Headers
 	blocked bool // its goroutine waits for room
-	skips   uint64
+	partial bool // pending begins inside a message
 	err     error
 	gone    bool
 	done    chan struct{}
@@ -64,6 +66,9 @@ func (f *fanout) join(sock *socket) *player {
 	p.waiting = true
 	f.begin(p)
 	f.flushPlayer(p)
+	if !f.ended.IsZero() && !p.blocked {
+		f.drop(p, nil)
+	}
 	return p
 }
 
@@ -81,11 +86,13 @@ func (f *fanout) begin(p *player) {
 	}
 }
 
-// leave takes a player out. Nothing is written to it once leave has returned.
-func (f *fanout) leave(p *player) {
+// leave takes a player out. Nothing is written to it once leave has returned; broken
+// says that a message to it was cut short.
+func (f *fanout) leave(p *player) (broken bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.drop(p, nil)
+	return p.partial || p.err != nil
 }
 
 func (f *fanout) drop(p *player, err error) {
@@ -115,41 +122,58 @@ func (f *fanout) control(p *player, b []byte) error {
 	return nil
 }
 
-// run serves until stop is closed, or the stream ends and every player has all of it or
-// is given up.
+// run serves until stop is closed, or the stream ends and every player has all of it
+// or is given up.
 func (f *fanout) run() {
 	r := f.stream.NewReader(stream.ReaderOptions{})
 	defer r.Close()
 	defer f.waiters.Wait()
+	defer f.recovered()
 	batch := make([]stream.Packet, 64)
 	timer := time.NewTimer(0)
 	<-timer.C
 	defer timer.Stop()
-	var dirty, due bool
+	due := false
 	for first := true; ; {
 		n, err := f.read(r, batch)
-		dirty = dirty || n > 0
 		switch {
 		case err != nil: // io.EOF
 			f.finish()
 			return
-		case n == len(batch):
-			continue
-		case dirty && (first || f.coalesce == 0):
+		case n > 0 && (first || f.coalesce == 0 || n == len(batch)):
 			f.flush()
-			dirty, first = false, false
-		case dirty && !due:
+			first = false
+		case n > 0 && !due:
 			due = true
 			timer.Reset(f.coalesce)
+		}
+		if n > 0 {
+			continue // Wake is worth waiting for when there is nothing
 		}
 		select {
 		case <-f.stop:
 			return
 		case <-r.Wake():
 		case <-timer.C:
-			due, dirty = false, false
+			due = false
 			f.flush()
 		}
+	}
+}
+
+// recovered ends every player after a panic: a bug ends the play of one stream and not
+// the process.
+func (f *fanout) recovered() {
+	r := recover()
+	if r == nil {
+		return
+	}
+	err := fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ended = time.Now()
+	for _, p := range slices.Clone(f.players) {
+		f.drop(p, err)
 	}
 }
 
@@ -161,12 +185,15 @@ func (f *fanout) read(r *stream.Reader, batch []stream.Packet) (int, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	needed := f.log.head
+	needed, ready := f.log.head, f.log.head
 	for _, p := range f.players {
 		needed = min(needed, p.next)
+		if !p.blocked {
+			ready = min(ready, p.next)
+		}
 	}
 	for i := range batch[:n] {
-		f.log.add(&batch[i], needed)
+		f.log.add(&batch[i], needed, ready)
 	}
 	clear(batch[:n])
 	return n, err
@@ -213,6 +240,7 @@ func (f *fanout) flushPlayer(p *player) {
 // drain waits for room in a player's socket and writes, until it has caught up. The
 // player is blocked for everybody else until drain returns.
 func (f *fanout) drain(p *player) {
+	defer f.recovered()
 	for {
 		full := false
 		err := p.sock.whenWritable(f.stuck, func(write writeFunc) bool {
@@ -262,10 +290,14 @@ func (f *fanout) write(p *player, write writeFunc) (full bool) {
 		own := len(p.pending)
 		p.next = next
 		if n < want {
-			f.sentPart(p, bufs, own, n)
+			if n > 0 {
+				f.sentPart(p, bufs, own, n)
+			} else {
+				f.rewind(p, bufs[own:], 0)
+			}
 			return true
 		}
-		p.pending = nil
+		p.pending, p.partial = nil, false
 	}
 	return false
 }
@@ -274,7 +306,6 @@ func (f *fanout) write(p *player, write writeFunc) (full bool) {
 // It reports whether there is anything to send.
 func (f *fanout) prepare(p *player) bool {
 	if p.next < f.log.base {
-		p.skips++
 		p.waiting = true
 		p.headers = nil
 	}
@@ -327,11 +358,12 @@ func (f *fanout) sentPart(p *player, bufs [][]byte, own, n int) {
 	if i < own {
 		rest := append([][]byte{bufs[i][n:]}, bufs[i+1:own]...)
 		f.rewind(p, bufs[own:], 0)
-		p.pending = rest
+		p.pending, p.partial = rest, n > 0
 		return
 	}
 	p.pending = nil
-	if tail := f.rewind(p, bufs[i:], n); tail != nil {
+	tail := f.rewind(p, bufs[i:], n)
+	if p.partial = tail != nil; p.partial {
 		p.pending = [][]byte{tail}
 	}
 }

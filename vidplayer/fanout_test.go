@@ -263,6 +263,60 @@ func TestStuckPlayerIsClosed(t *testing.T) {
 	}
 }
 
+// The end that follows the last packet at once, and a stream that has ended before, are
+// told to the player.
+func TestEndIsTold(t *testing.T) {
+	for _, coalesce := range []time.Duration{-1, time.Millisecond} {
+		for range 5 {
+			s := newServer(t, coalesce, rtmp.Limits{})
+			first, h := s.play(t), headersOf(0)
+			require.NoError(t, s.stream.WritePacket(numbered(0, 100, h)))
+			require.NoError(t, s.stream.WritePacket(numbered(1, 100, h)))
+			s.stream.End()
+			for _, c := range []*rtmp.Client{first, s.play(t)} {
+				var v viewer
+				var err error
+				for err == nil {
+					var m rtmp.Message
+					if m, err = c.ReadMessage(); err == nil {
+						require.NoError(t, v.take(&m))
+					}
+				}
+				require.ErrorIs(t, err, rtmp.ErrUnpublished)
+				require.Equal(t, 2, v.frames)
+				c.Conn.Close()
+			}
+		}
+	}
+}
+
+// A burst of media is not lost on a player whose socket has room.
+func TestBurst(t *testing.T) {
+	s := newServer(t, 0, rtmp.Limits{})
+	c, h := s.play(t), headersOf(0)
+	require.NoError(t, s.stream.WritePacket(numbered(0, 100, h)))
+	done := make(chan error, 1)
+	var v viewer
+	go func() {
+		for {
+			m, err := c.ReadMessage()
+			if err == nil {
+				err = v.take(&m)
+			}
+			if err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	for n := 1; n < 160; n++ { // 6.4 s of media at once
+		require.NoError(t, s.stream.WritePacket(numbered(n, 100, h)))
+	}
+	s.stream.End()
+	require.ErrorIs(t, <-done, rtmp.ErrUnpublished)
+	require.Equal(t, 159, v.last)
+}
+
 func TestPlayerLeaves(t *testing.T) {
 	s := newServer(t, -1, rtmp.Limits{})
 	c := s.play(t)
@@ -392,6 +446,6 @@ func BenchmarkEncodePacket(b *testing.B) {
 	for n := 0; b.Loop(); n++ {
 		p.Time = time.Duration(n) * 40 * time.Millisecond
 		p.IsKeyFrame = n%50 == 0
-		l.add(p, l.head)
+		l.add(p, l.head, l.head)
 	}
 }

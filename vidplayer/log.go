@@ -52,8 +52,9 @@ func newSendLog(chunkSize int) *sendLog {
 
 func (l *sendLog) at(n uint64) *entry { return &l.entries[n&uint64(len(l.entries)-1)] }
 
-// add encodes a packet. needed is the oldest entry that a player still has to get.
-func (l *sendLog) add(p *stream.Packet, needed uint64) {
+// add encodes a packet. needed is the oldest entry that a player still has to get, ready
+// the oldest that one whose socket is not full still has to get.
+func (l *sendLog) add(p *stream.Packet, needed, ready uint64) {
 	if p.Headers != l.headers {
 		if l.headers != nil {
 			// In front of the packet, for the players that are on their way.
@@ -68,7 +69,7 @@ func (l *sendLog) add(p *stream.Packet, needed uint64) {
 	off := len(s.b)
 	s.b = appendPacket(s.b, p, streamID, l.chunkSize, &l.scratch)
 	l.push(entry{slab: s, off: off, end: len(s.b), time: p.Time, headers: p.Headers})
-	l.evict(p.Time, needed)
+	l.evict(p.Time, needed, ready)
 }
 
 func (l *sendLog) encodeHeaders(h *stream.Headers, t time.Duration) []byte {
@@ -103,6 +104,9 @@ func (l *sendLog) room(n int) *slab {
 }
 
 func (l *sendLog) push(e entry) {
+	if e.off == e.end {
+		return // headers of codecs that RTMP does not know
+	}
 	if l.head-l.base == uint64(len(l.entries)) {
 		grown := make([]entry, 2*len(l.entries))
 		for n := l.base; n < l.head; n++ {
@@ -115,11 +119,14 @@ func (l *sendLog) push(e entry) {
 	l.bytes += e.end - e.off
 }
 
-func (l *sendLog) evict(now time.Duration, needed uint64) {
-	for l.base < l.head {
+// evict lets go of what nobody needs, of what is too old for players whose socket is
+// full, and of everything over the limit but the newest entry.
+func (l *sendLog) evict(now time.Duration, needed, ready uint64) {
+	for l.base+1 < l.head {
 		e := l.at(l.base)
-		old := l.base < needed || now-e.time > stream.DefaultReaderAge
-		if l.bytes <= stream.DefaultReaderBytes && !(l.hasStart && l.base < l.start && old) && !(!l.hasStart && old) {
+		old := l.base < needed || l.base < ready && now-e.time > stream.DefaultReaderAge
+		behindStart := !l.hasStart || l.base < l.start
+		if l.bytes <= stream.DefaultReaderBytes && !(behindStart && old) {
 			return
 		}
 		l.bytes -= e.end - e.off

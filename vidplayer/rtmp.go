@@ -73,7 +73,7 @@ func (ps *Players) Serve(ctx context.Context, conn *rtmp.ServerConn, req rtmp.Re
 	case left:
 		return nil
 	}
-	if end := conn.SayEnd(); end == nil {
+	if !m.broken && conn.SayEnd() == nil {
 		conn.Drain(endTime)
 	}
 	return err
@@ -108,6 +108,8 @@ type playerMux struct {
 	ctx      context.Context // ends when the player leaves
 	left     context.CancelCauseFunc
 	accepted bool
+	broken   bool          // the last message was sent in part, or the socket is stuck
+	serving  chan struct{} // closed when commands may be answered
 	reading  sync.WaitGroup
 
 	headers *stream.Headers
@@ -116,19 +118,21 @@ type playerMux struct {
 	scratch []byte
 }
 
-// accept tells the player that media follows and starts to answer its commands. It is
-// the goroutine for those that tells: the one that waits for the end of the play, deep
-// in the callback, keeps a small stack.
+// accept tells the player that media follows and starts to answer its commands, once
+// serving is closed. It is the goroutine for those that tells: the one that waits for
+// the end of the play, deep in the callback, keeps a small stack.
 func (m *playerMux) accept() error {
 	if m.accepted {
 		return nil
 	}
 	m.accepted = true
 	told := make(chan error, 1)
+	m.serving = make(chan struct{})
 	m.reading.Go(func() {
 		err := m.conn.AcceptPlay()
 		told <- err
 		if err == nil {
+			<-m.serving
 			err = m.readCommands()
 		}
 		m.left(fmt.Errorf("%w: %w", errLeft, err))
@@ -148,9 +152,21 @@ func (m *playerMux) readCommands() (err error) {
 	return m.conn.ServePlayer()
 }
 
+// serve lets commands be answered. What the connection writes for them must not come
+// between the pieces of a message: either the fan-out writes it, or m does, under the
+// connection's lock.
+func (m *playerMux) serve() {
+	select {
+	case <-m.serving:
+	default:
+		close(m.serving)
+	}
+}
+
 // stop ends the goroutine that answers commands.
 func (m *playerMux) stop() {
 	if m.accepted {
+		m.serve()
 		m.conn.Interrupt()
 		m.reading.Wait()
 	}
@@ -168,8 +184,9 @@ func (m *playerMux) ReadStream(ctx context.Context, s *stream.VideoStream) error
 	m.conn.NetConn().SetWriteDeadline(time.Time{}) // a player that is blocked gets its own
 	f, p := m.players.join(s, sock, m.conn.Limits())
 	m.conn.SetSink(func(b []byte) error { return f.control(p, b) })
+	m.serve()
 	defer m.conn.SetSink(nil)
-	defer m.players.leave(f, p)
+	defer func() { m.broken = m.players.leave(f, p) }()
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -194,20 +211,23 @@ func (ps *Players) join(s *stream.VideoStream, sock *socket, l rtmp.Limits) (*fa
 	return f, f.join(sock)
 }
 
-// leave takes a player out; the last one ends the fanout.
-func (ps *Players) leave(f *fanout, p *player) {
-	f.leave(p)
+// leave takes a player out, and reports whether it was in the middle of a message; the
+// last one ends the fanout.
+func (ps *Players) leave(f *fanout, p *player) (broken bool) {
+	broken = f.leave(p)
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	if f.users--; f.users == 0 {
 		delete(ps.fans, f.stream)
 		close(f.stop)
 	}
+	return broken
 }
 
 // readAlone serves a player that cannot share: behind TLS, or on a message stream of
 // its own choice.
 func (m *playerMux) readAlone(ctx context.Context, s *stream.VideoStream) error {
+	m.serve()
 	r := s.NewReader(stream.ReaderOptions{})
 	defer r.Close()
 	batch := make([]stream.Packet, 32)
@@ -219,16 +239,24 @@ func (m *playerMux) readAlone(ctx context.Context, s *stream.VideoStream) error 
 		if err != nil {
 			return err
 		}
-		m.buf = m.buf[:0]
 		for i := range batch[:n] {
 			m.add(&batch[i])
+			if len(m.buf) < aloneWrite && i < n-1 {
+				continue
+			}
+			if err := m.conn.WriteRaw(m.buf); err != nil {
+				m.broken = true
+				return err
+			}
+			m.buf = m.buf[:0]
 		}
 		clear(batch[:n])
-		if err := m.conn.WriteRaw(m.buf); err != nil {
-			return err
-		}
 	}
 }
+
+// aloneWrite is how much is gathered for one write to a player that cannot share: each
+// write has a deadline of its own.
+const aloneWrite = 64 << 10
 
 func (m *playerMux) add(p *stream.Packet) {
 	size := m.conn.Limits().OutChunkSize
@@ -244,6 +272,7 @@ func (m *playerMux) WriteHeader(streams []av.CodecData) error {
 	if err := m.accept(); err != nil {
 		return err
 	}
+	m.serve()
 	h := new(stream.Headers)
 	m.video = m.video[:0]
 	for _, c := range streams {

@@ -30,6 +30,11 @@ type socket struct {
 // the stack of each player's goroutine it would be the largest thing there.
 type iovecs [maxBuffers]syscall.Iovec
 
+const (
+	tcpNotSentLowAt = 25 // TCP_NOTSENT_LOWAT, tcp(7)
+	notSentLimit    = 128 << 10
+)
+
 // newSocket returns nil for a connection that cannot be written to in this way.
 func newSocket(nc net.Conn) *socket {
 	tc, ok := nc.(*net.TCPConn)
@@ -40,6 +45,11 @@ func newSocket(nc net.Conn) *socket {
 	if err != nil {
 		return nil
 	}
+	// Little may lie unsent in the kernel: a slow player is behind in our log, from which it
+	// can jump, and its socket is writable again soon after it has read.
+	raw.Control(func(fd uintptr) {
+		syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpNotSentLowAt, notSentLimit)
+	})
 	s := &socket{nc: tc, raw: raw}
 	s.once = func(fd uintptr) bool {
 		s.n, s.err = writeFD(fd, s.bufs, s.iov)

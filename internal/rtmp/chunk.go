@@ -147,10 +147,8 @@ func (c *chunkReader) readHeader(cs *chunkStream, format byte) error {
 	if cs.open {
 		return protocolf("chunk stream %d starts a message inside another", cs.id)
 	}
-	if format > 0 && !cs.begun {
-		// Real encoders do it, and mean a delta from zero.
-		cs.begun = true
-	}
+	// A type-1 or 2 header may be the first of its chunk stream: real encoders do it,
+	// and mean a delta from zero.
 	var b [11]byte
 	n := [3]int{11, 7, 3}[format]
 	if _, err := io.ReadFull(c.r, b[:n]); err != nil {

@@ -22,6 +22,7 @@ type Conn struct {
 
 	// Of the reading goroutine.
 	idle       bool // a silent peer is pinged, then ended
+	asked      bool // it was pinged and has not sent anything since
 	lastRead   time.Time
 	lastSet    time.Time // when the read deadline was moved
 	received   uint32
@@ -68,6 +69,9 @@ func (r *meteredReader) Read(p []byte) (int, error) {
 		}
 		n, err := c.nc.Read(p)
 		if n > 0 {
+			if c.asked {
+				c.asked, c.lastSet = false, time.Time{} // it is there: watch anew
+			}
 			return n, c.acknowledge(n)
 		}
 		if !c.idle || !errors.Is(err, os.ErrDeadlineExceeded) || c.interrupted.Load() {
@@ -96,7 +100,7 @@ func (c *Conn) askWhetherAlive() error {
 	if left <= 0 {
 		return ErrIdle
 	}
-	c.lastSet = now.Add(left) // no new deadline before this one
+	c.asked, c.lastSet = true, now.Add(left) // no new deadline before this one
 	c.setReadDeadline(now.Add(left))
 	return c.write(userControl(eventPingRequest, uint32(now.UnixMilli())))
 }

@@ -253,6 +253,42 @@ func TestSilentPublisher(t *testing.T) {
 	require.ErrorIs(t, <-done, ErrIdle)
 }
 
+// A publisher that pauses and goes on is not ended for its pause later.
+func TestPublisherGoesOnAfterAPause(t *testing.T) {
+	l := Limits{PingAfter: 200 * time.Millisecond, IdleTimeout: 800 * time.Millisecond}
+	got := 0
+	addr, done := serve(t, l, func(c *ServerConn) error {
+		if _, err := c.NextRequest(); err != nil {
+			return err
+		}
+		if err := c.AcceptPublish(); err != nil {
+			return err
+		}
+		for {
+			if _, err := c.ReadMedia(); err != nil {
+				return err
+			}
+			got++
+		}
+	})
+	c, err := Dial(t.Context(), "rtmp://"+addr+"/live/x", ClientOptions{})
+	require.NoError(t, err)
+	require.NoError(t, c.Publish(t.Context()))
+	for pinged := false; !pinged; { // silent until it is asked
+		m, err := c.cr.next()
+		require.NoError(t, err)
+		pinged = m.Type == TypeUserControl && binary.BigEndian.Uint16(m.Payload) == eventPingRequest
+	}
+	const messages = 20
+	for range messages { // for twice the time that silence may last
+		require.NoError(t, c.WriteMessage(&Message{Type: TypeAudio, Payload: []byte{0xaf, 1, 2}}))
+		time.Sleep(80 * time.Millisecond) // the pace of the publisher
+	}
+	require.NoError(t, c.Close())
+	require.ErrorIs(t, <-done, ErrUnpublished)
+	require.Equal(t, messages, got)
+}
+
 func TestAggregateAndAMF3(t *testing.T) {
 	sub := func(typ MessageType, ts uint32, payload string) []byte {
 		b := []byte{byte(typ), 0, 0, byte(len(payload)), byte(ts >> 16), byte(ts >> 8), byte(ts), byte(ts >> 24), 0, 0, 0}
