@@ -660,69 +660,6 @@ func TestDetach(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotFound)
 }
 
-func TestCopyTo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		src := NewHLSBufferWithConfig(HLSConfig{FirstSequence: 100, TargetDuration: 3 * time.Second})
-		dst := NewHLSBuffer()
-		var wg sync.WaitGroup
-		wg.Go(func() { assert.NoError(t, src.CopyTo(t.Context(), dst)) })
-		synctest.Wait()
-		add := func(seq uint64) {
-			seg := segmentAt(time.Duration(seq)*time.Second, time.Second)
-			seg.Seq = seq
-			_, err := src.Append("a", seg)
-			require.NoError(t, err)
-		}
-		same := func() {
-			t.Helper()
-			synctest.Wait()
-			require.Equal(t, src.Renditions(), dst.Renditions())
-			for _, name := range src.Renditions() {
-				want, err := src.MediaPlaylist(t.Context(), name)
-				require.NoError(t, err)
-				got, err := dst.MediaPlaylist(t.Context(), name)
-				require.NoError(t, err)
-				require.Equal(t, string(want.Raw), string(got.Raw))
-				require.Equal(t, want.ETag, got.ETag)
-			}
-		}
-		appendN(t, src, 100*time.Second, 4, time.Second)
-		same()
-		add(100)
-		add(102)
-		same()
-		src.Resume()
-		for i := range 30 {
-			appendN(t, src, 110*time.Second+time.Duration(i)*time.Second, 1, time.Second)
-			add(104 + uint64(i))
-			same()
-		}
-		first, err := src.Segment(Source, 130)
-		require.NoError(t, err)
-		copied, err := dst.Segment(Source, 130)
-		require.NoError(t, err)
-		assert.Same(t, &first.Data[0], &copied.Data[0], "bytes are shared")
-		appendN(t, src, 150*time.Second, 1, time.Second)
-		src.End()
-		synctest.Wait()
-		assert.True(t, dst.Ended())
-		add(134)
-		wg.Wait()
-		same()
-	})
-}
-
-func TestCopyToStops(t *testing.T) {
-	src := NewHLSBuffer()
-	appendN(t, src, 0, 1, time.Second)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	require.ErrorIs(t, src.CopyTo(ctx, NewHLSBuffer()), context.Canceled)
-	full := NewHLSBufferWithConfig(HLSConfig{FirstSequence: 1 << 60})
-	appendN(t, full, 0, 1, time.Second)
-	require.ErrorIs(t, src.CopyTo(t.Context(), full), ErrSequence)
-}
-
 func TestConcurrentUse(t *testing.T) {
 	b := NewHLSBufferWithConfig(HLSConfig{FirstSequence: 1, TargetDuration: time.Second})
 	ctx, stop := context.WithCancel(t.Context())
