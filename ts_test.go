@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts"
+	"github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts/codecs"
 	"github.com/stretchr/testify/require"
 )
 
@@ -19,7 +20,7 @@ func countTS(t testing.TB, base, playlist string) (video, audio int) {
 	require.NoError(t, r.Initialize())
 	for _, track := range r.Tracks() {
 		switch track.Codec.(type) {
-		case *mpegts.CodecH264:
+		case *codecs.H264:
 			last := int64(-1)
 			r.OnDataH264(track, func(_, dts int64, _ [][]byte) error {
 				if last >= 0 {
@@ -31,7 +32,7 @@ func countTS(t testing.TB, base, playlist string) (video, audio int) {
 				video++
 				return nil
 			})
-		case *mpegts.CodecMPEG4Audio:
+		case *codecs.MPEG4Audio:
 			r.OnDataMPEG4Audio(track, func(_ int64, aus [][]byte) error {
 				audio += len(aus)
 				return nil

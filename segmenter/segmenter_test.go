@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts"
+	"github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts/codecs"
 	"github.com/nareix/joy4/av"
 	"github.com/nareix/joy4/codec/h264parser"
 	"github.com/stretchr/testify/require"
@@ -163,9 +164,9 @@ func demux(t *testing.T, data []byte) (video, audio int) {
 	require.NoError(t, r.Initialize())
 	for _, track := range r.Tracks() {
 		switch track.Codec.(type) {
-		case *mpegts.CodecH264:
+		case *codecs.H264:
 			r.OnDataH264(track, func(int64, int64, [][]byte) error { video++; return nil })
-		case *mpegts.CodecMPEG4Audio:
+		case *codecs.MPEG4Audio:
 			r.OnDataMPEG4Audio(track, func(_ int64, aus [][]byte) error { audio += len(aus); return nil })
 		}
 	}
