@@ -41,7 +41,7 @@ type Options struct {
 	// Default 60 s.
 	EndedRetention time.Duration
 	// FirstSegmentWait is how long the first HLS request of a stream waits for its
-	// first segment. Default 10 s.
+	// first segment. Default 20 s, for groups of pictures of 10 s and more.
 	FirstSegmentWait time.Duration
 	// Realtime writes each packet to RTMP players at once. By default packets are
 	// gathered for 30 ms, which takes a third of the processor time.
@@ -116,7 +116,7 @@ func (o Options) validate() (Options, error) {
 	def(&o.SegmentDuration, 2*time.Second)
 	def(&o.ReconnectWait, 10*time.Second)
 	def(&o.EndedRetention, 60*time.Second)
-	def(&o.FirstSegmentWait, 10*time.Second)
+	def(&o.FirstSegmentWait, 20*time.Second)
 	o.ReconnectWait = max(o.ReconnectWait, 0)
 	if o.MaxConnections == 0 {
 		o.MaxConnections = 10_000

@@ -44,14 +44,14 @@ type Segmenter struct {
 	opts   Options
 	stats  Stats
 
-	seg       segment
-	decodable bool          // an IDR has come
-	brk       bool          // the clock broke: the next keyframe starts a segment
-	keyint    int           // the longest group in frames, as the encoder says; 0 unknown
-	frame     time.Duration // the distance of video frames
-	lastDTS   time.Duration // of video
-	cutTime   time.Duration // where the last segment ends
-	out       output
+	seg     segment
+	idrs    int           // how many there were
+	brk     bool          // the clock broke: the next keyframe starts a segment
+	keyint  int           // the longest group in frames, as the encoder says; 0 unknown
+	frame   time.Duration // the distance of video frames
+	lastDTS time.Duration // of video
+	cutTime time.Duration // where the last segment ends
+	out     output
 
 	// Wall clock: the arrival of one packet and its time.
 	wall   time.Time
@@ -71,6 +71,7 @@ type segment struct {
 	brk         bool          // an encoding break precedes it
 	frames      int           // of video
 	firstDTS    time.Duration // of video
+	videoEnd    time.Duration // of the last picture shown
 }
 
 // Stats counts what a segmenter has done.
@@ -146,25 +147,30 @@ func (s *Segmenter) addVideo(p *stream.Packet) error {
 	}
 	nalSize := int(config.RecordInfo.LengthSizeMinusOne) + 1
 	idr := p.IsKeyFrame && codec.HasIDR(p.Data, nalSize)
-	if !idr && !s.decodable {
+	if idr {
+		s.idrs++
+	}
+	if s.idrs == 0 {
 		s.stats.Dropped++ // nobody could show it
 		return nil
 	}
+	// With open groups of pictures only the first keyframe is an IDR. The others are
+	// where such a stream can be cut, and its segments are not independent.
+	key := idr || p.IsKeyFrame && s.idrs == 1
 	pts := p.PTS()
 	appears := s.seg.video == nil && s.stats.Segments > 0
 	changed := appears || s.seg.video != nil && !bytes.Equal(s.seg.video.Record, config.Record)
-	due := idr && s.plan.keyframe(pts)
-	if due || changed || s.brk && idr || s.plan.mustCut(pts+s.frame) || s.seg.bytes+len(p.Data) > s.opts.MaxBytes {
-		if err := s.cutAt(pts); err != nil {
+	due := key && s.plan.keyframe(pts) && s.worthCutting(pts)
+	if due || changed || s.brk && key || s.plan.mustCut(pts+s.frame) || s.seg.bytes+len(p.Data) > s.opts.MaxBytes {
+		if err := s.cutAt(s.boundary(pts, idr)); err != nil {
 			return err
 		}
 	}
-	if changed || s.brk && idr {
+	if changed || s.brk && key {
 		s.seg.brk, s.brk = true, false
 	}
 	s.seg.video = &config
-	if !s.decodable {
-		s.decodable = true
+	if s.stats.Segments == 0 && s.seg.frames == 0 {
 		s.keyint, _, _ = codec.X264Keyint(p.Data, nalSize)
 	}
 	if s.seg.frames == 0 {
@@ -172,8 +178,26 @@ func (s *Segmenter) addVideo(p *stream.Packet) error {
 	}
 	s.seg.frames++
 	s.measure(p.Time)
+	s.seg.videoEnd = max(s.seg.videoEnd, pts+s.frame)
 	s.push(p, pts+s.frame)
 	return nil
+}
+
+// worthCutting reports whether there is something to cut before a keyframe: a picture, or,
+// behind the first segment, sound of its own while the picture was away. Sound in front of
+// the very first picture belongs to its segment.
+func (s *Segmenter) worthCutting(pts time.Duration) bool {
+	return s.seg.frames > 0 || s.stats.Segments > 0 && pts-s.seg.start > small
+}
+
+// boundary is where the segment ends when the next begins with a picture at pts in the
+// order of decoding. Before an IDR every picture is shown earlier. Before another, some
+// that follow are shown earlier than it: the boundary is where the last one shown ends.
+func (s *Segmenter) boundary(pts time.Duration, idr bool) time.Duration {
+	if end := s.seg.videoEnd; !idr && s.seg.frames > 0 && end < pts && pts-end <= reorder {
+		return end
+	}
+	return pts
 }
 
 // measure updates the distance of frames: the mean of the segment, or, for its first
@@ -188,13 +212,12 @@ func (s *Segmenter) measure(dts time.Duration) {
 	s.lastDTS = dts
 }
 
-// firstFrame begins the segment at its first picture. Audio may have begun it: then
-// only the first segment of all moves, and only by what tracks are apart at a start.
+// firstFrame begins the segment at its first picture. The first segment of all begins
+// there even when it has sound from before, as behind a relay that joined in the middle
+// of a group: its duration is that of its pictures.
 func (s *Segmenter) firstFrame(p *stream.Packet, idr bool) {
-	const apart = 500 * time.Millisecond
-	pts := p.PTS()
-	if !s.seg.begun || s.stats.Segments == 0 && (pts-s.seg.start).Abs() <= apart {
-		s.begin(pts)
+	if !s.seg.begun || s.stats.Segments == 0 {
+		s.begin(p.PTS())
 	}
 	s.seg.independent = idr
 	s.seg.firstDTS = p.Time
@@ -244,6 +267,8 @@ const (
 	stalled = time.Second
 	// hole is how much time may pass without media before it counts as a break.
 	hole = time.Second
+	// reorder is how far decoding and showing may be apart.
+	reorder = 500 * time.Millisecond
 	// small is what may be missing between two segments without a break.
 	small = 200 * time.Millisecond
 )

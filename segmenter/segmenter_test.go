@@ -2,6 +2,7 @@ package segmenter
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"slices"
@@ -301,6 +302,69 @@ func audioFirst(ps []stream.Packet, at time.Duration) []stream.Packet {
 	copy(out[first+1:sound+1], out[first:sound])
 	out[first] = p
 	return out
+}
+
+// With open groups of pictures, of which only the first begins with an IDR, segments are
+// cut at keyframes and the playlist does not call them independent.
+func TestOpenGOP(t *testing.T) {
+	first := true
+	r := run(t, edit(t, func(p *stream.Packet) bool {
+		if p.IsKeyFrame && !first {
+			p.Data = slices.Clone(p.Data)
+			for at := 0; at+4 < len(p.Data); {
+				if p.Data[at+4]&0x1f == 5 {
+					p.Data[at+4] = p.Data[at+4]&^0x1f | 1 // a picture that is no IDR
+				}
+				at += 4 + int(binary.BigEndian.Uint32(p.Data[at:]))
+			}
+		}
+		first = first && !p.IsKeyFrame
+		return true
+	}))
+	require.Equal(t, 2*s, r.target)
+	require.Len(t, r.segments, 10)
+	require.Equal(t, uint64(9), r.stats.NotIndependent)
+	require.NotContains(t, r.playlist, "#EXT-X-INDEPENDENT-SEGMENTS")
+}
+
+// Sound in front of the first picture is in the first segment with it.
+func TestSoundFirst(t *testing.T) {
+	for _, lead := range []time.Duration{21 * time.Millisecond, 400 * time.Millisecond, 1600 * time.Millisecond} {
+		r := run(t, edit(t, func(p *stream.Packet) bool {
+			if !p.Audio {
+				p.Time += lead
+			}
+			return true
+		}))
+		require.Zero(t, r.breaks(), lead)
+		require.Contains(t, r.segments[0].Info.Codecs, "avc1", lead)
+		require.True(t, r.segments[0].Independent, lead)
+		require.Equal(t, 2*s, r.target, lead)
+		require.Equal(t, 2*s, r.segments[0].Duration, lead)
+	}
+}
+
+// A cut inside a group of pictures with B-frames is where the last shown picture ends.
+func TestCutInsideAGroup(t *testing.T) {
+	keys := 0
+	r := run(t, edit(t, func(p *stream.Packet) bool {
+		if p.IsKeyFrame {
+			if keys++; keys > 2 && keys < 7 {
+				p.Data, p.IsKeyFrame = slices.Clone(p.Data), false
+				for at := 0; at+4 < len(p.Data); {
+					if p.Data[at+4]&0x1f == 5 {
+						p.Data[at+4] = p.Data[at+4]&^0x1f | 1
+					}
+					at += 4 + int(binary.BigEndian.Uint32(p.Data[at:]))
+				}
+			}
+		}
+		return true
+	}))
+	for i, seg := range r.segments {
+		v, _ := demux(t, seg.Data)
+		require.InDelta(t, float64(v)/30, seg.Duration.Seconds(), 0.1, "segment %d of %v with %d pictures", i, seg.Duration, v)
+	}
 }
 
 // A break of the clock that sound brings starts a segment at the next keyframe.

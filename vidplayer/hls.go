@@ -30,7 +30,7 @@ type HLSOptions struct {
 	// is answered with 403, stream.ErrNotFound with 404. Default: all are welcome.
 	Authorize func(r *http.Request, reqPath string) error
 	// FirstSegmentWait is how long the request for a playlist waits for the first segment
-	// of its presentation. Default 10 s. When it is shorter than the first segment takes,
+	// of its presentation. Default 20 s, for groups of pictures of 10 s. When it is shorter than the first segment takes,
 	// players that come early see an error.
 	FirstSegmentWait time.Duration
 	// EndedRetention is how long after its end a presentation is still served although
@@ -53,7 +53,7 @@ func (o HLSOptions) withDefaults() HLSOptions {
 		o.Authorize = func(*http.Request, string) error { return nil }
 	}
 	if o.FirstSegmentWait <= 0 {
-		o.FirstSegmentWait = 10 * time.Second
+		o.FirstSegmentWait = 20 * time.Second
 	}
 	if o.EndedRetention <= 0 {
 		o.EndedRetention = time.Minute

@@ -632,8 +632,8 @@ func TestHLSWriteDeadline(t *testing.T) {
 		assert.Equal(t, []time.Duration{slow}, try(own, "/x/source/2.ts"))
 		assert.Equal(t, []time.Duration{slow}, try(own, "/x/source/2.ts", "Range", "bytes=0-1"))
 		assert.Equal(t, []time.Duration{slow, 0}, try(none, "/x/source/2.ts"), "left to the next request it would hurt")
-		assert.Equal(t, []time.Duration{40 * time.Second}, try(own, "/empty.m3u8"))
-		assert.Equal(t, []time.Duration{40 * time.Second, 0}, try(none, "/empty.m3u8"))
+		assert.Equal(t, []time.Duration{50 * time.Second}, try(own, "/empty.m3u8"))
+		assert.Equal(t, []time.Duration{50 * time.Second, 0}, try(none, "/empty.m3u8"))
 		assert.Empty(t, try(own, "/x/source/3.ts"))
 	})
 }

@@ -36,6 +36,10 @@ func main() {
 	realtime := flag.Bool("realtime", false, "write each packet to RTMP players at once, for about three times the CPU time")
 	flag.Set("logtostderr", "true")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "example: %q is not a flag (write -name=value for flags that are true or false); see -help\n", flag.Arg(0))
+		os.Exit(2)
+	}
 	if os.Getenv("GOGC") == "" {
 		// Segments are most of the heap and hold no pointers: collecting early is cheap
 		// and saves their weight in garbage.
