@@ -44,6 +44,7 @@ func TestReadmeProgram(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, bin)
+	cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir()) // where glog writes by default
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	require.Eventually(t, func() bool {
