@@ -109,11 +109,17 @@ func (l *LPMS) runPublication(ctx context.Context, conn *rtmp.ServerConn, src *v
 			}
 		})
 	}
+	// Segments are made of whole groups of pictures: as long as nobody plays the stream by
+	// RTMP, its packets may come in batches.
+	strm := stream.Unwrap(rtmpStrm)
+	if !l.opts.Realtime {
+		conn.Relax(func() bool { return !strm.Eager() })
+	}
 	err := conn.AcceptPublish()
 	if err == nil {
 		err = rtmpStrm.WriteRTMPToStream(ctx, src)
 	}
-	stream.Unwrap(rtmpStrm).End()
+	strm.End()
 	segmenting.Wait()
 	var unsupported *rtmp.UnsupportedCodecError
 	switch {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -50,8 +51,8 @@ type Packet struct {
 type Muxer struct {
 	c       *C.lpms_muxer
 	tracks  []muxTrack
-	segment []byte // C writes each packet's output to its end
-	expect  int    // capacity for the next segment
+	segment []byte  // C writes each packet's output to its end
+	room    *[]byte // where segment lies, from rooms
 	limit   int
 }
 
@@ -190,9 +191,23 @@ func (m *Muxer) WritePacket(track int, p Packet) error {
 // grow makes room for n bytes after the segment's end.
 func (m *Muxer) grow(n int) {
 	if m.segment == nil {
-		m.segment = make([]byte, 0, max(n, m.expect))
+		m.room = rooms.Get().(*[]byte)
+		m.segment = (*m.room)[:0]
 	}
 	m.segment = slices.Grow(m.segment, n)
+}
+
+// rooms are where segments are made. Muxers share them, because a segment is mostly made
+// in one go and is then copied out.
+var rooms = sync.Pool{New: func() any { return new([]byte) }}
+
+// release gives the room back.
+func (m *Muxer) release() {
+	if m.room != nil {
+		*m.room = m.segment[:0]
+		rooms.Put(m.room)
+	}
+	m.room, m.segment = nil, nil
 }
 
 // Cut ends the segment and returns it: whole TS packets, PAT and PMT first, and
@@ -208,13 +223,9 @@ func (m *Muxer) Cut() ([]byte, error) {
 	if err := resultError(C.lpms_muxer_cut(m.c)); err != nil {
 		return nil, err
 	}
-	segment := m.segment
-	m.segment = nil
-	// The next segment is likely to be of this size, and then needs one allocation.
-	m.expect = len(segment) + len(segment)/16
-	if cap(segment) > m.expect+m.expect/8 {
-		segment = slices.Clone(segment) // it will be kept for a while: without the slack
-	}
+	// It will be kept for a while: without the slack of the room it was made in.
+	segment := slices.Clone(m.segment)
+	m.release()
 	return segment, nil
 }
 
@@ -223,7 +234,8 @@ func (m *Muxer) Close() {
 	if m.tracks == nil {
 		return
 	}
-	m.tracks, m.segment = nil, nil
+	m.tracks = nil
+	m.release()
 	C.lpms_muxer_close(&m.c)
 	liveHandles.Add(-1)
 }

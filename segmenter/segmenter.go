@@ -109,7 +109,7 @@ func New(src *stream.VideoStream, dst *stream.HLSBuffer, o Options) *Segmenter {
 func (s *Segmenter) Run(ctx context.Context) error {
 	defer s.reader.Close()
 	defer s.out.close()
-	batch := make([]stream.Packet, 64)
+	batch := make([]stream.Packet, 16) // on the stack of each publisher
 	for {
 		n, err := s.reader.Read(ctx, batch)
 		if err != nil {

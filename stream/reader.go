@@ -56,6 +56,9 @@ func (s *VideoStream) NewReader(o ReaderOptions) *Reader {
 		r.next, r.waiting = s.ring.head, true
 	}
 	s.readers = append(s.readers, r)
+	if o.Lazy == 0 {
+		s.eager.Add(1)
+	}
 	return r
 }
 
@@ -63,7 +66,14 @@ func (s *VideoStream) NewReader(o ReaderOptions) *Reader {
 func (r *Reader) Close() {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
-	r.s.readers = slices.DeleteFunc(r.s.readers, func(o *Reader) bool { return o == r })
+	at := slices.Index(r.s.readers, r)
+	if at < 0 {
+		return
+	}
+	r.s.readers = slices.Delete(r.s.readers, at, at+1)
+	if r.opts.Lazy == 0 {
+		r.s.eager.Add(-1)
+	}
 }
 
 // Lost is how many packets the reader has skipped because it was too slow.

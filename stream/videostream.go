@@ -7,6 +7,7 @@ import (
 	"io"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nareix/joy4/av"
@@ -75,6 +76,7 @@ type VideoStream struct {
 	format VideoFormat
 	hls    *HLSBuffer
 	done   chan struct{} // closed by End
+	eager  atomic.Int32  // readers that want each packet at once
 
 	mu      sync.Mutex
 	ring    ring
@@ -114,6 +116,9 @@ func (s *VideoStream) Format() VideoFormat { return s.format }
 
 // HLS is the presentation of an HLS stream, nil of an RTMP stream.
 func (s *VideoStream) HLS() *HLSBuffer { return s.hls }
+
+// Eager reports whether a reader wants each packet at once: one that is not lazy.
+func (s *VideoStream) Eager() bool { return s.eager.Load() > 0 }
 
 // Stats says what the stream has carried so far.
 func (s *VideoStream) Stats() StreamStats {

@@ -43,7 +43,7 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		// Segments are most of the heap and hold no pointers: collecting early is cheap
 		// and saves their weight in garbage.
-		debug.SetGCPercent(25)
+		debug.SetGCPercent(10)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -2,6 +2,7 @@ package rtmp
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"net"
@@ -28,6 +29,8 @@ type Conn struct {
 	received   uint32
 	acked      uint32
 	peerWindow uint32
+	relaxed    func() bool
+	pace       *pacer
 
 	interrupted atomic.Bool
 
@@ -67,20 +70,50 @@ func (r *meteredReader) Read(p []byte) (int, error) {
 				c.setReadDeadline(now.Add(c.limits.PingAfter))
 			}
 		}
-		n, err := c.nc.Read(p)
+		n, err := c.readNow(p)
 		if n > 0 {
 			if c.asked {
 				c.asked, c.lastSet = false, time.Time{} // it is there: watch anew
 			}
 			return n, c.acknowledge(n)
 		}
-		if !c.idle || !errors.Is(err, os.ErrDeadlineExceeded) || c.interrupted.Load() {
-			return 0, err
+		if c.interrupted.Load() || err != nil && (!c.idle || !errors.Is(err, os.ErrDeadlineExceeded)) {
+			return 0, cmp.Or(err, os.ErrDeadlineExceeded)
+		}
+		if err == nil && !c.silent() {
+			continue
 		}
 		if err := c.askWhetherAlive(); err != nil {
 			return 0, err
 		}
 	}
+}
+
+// readNow reads once: at the next tick when nobody is in a hurry, else as soon as there is
+// something.
+func (c *Conn) readNow(p []byte) (int, error) {
+	if c.pace == nil {
+		return c.nc.Read(p)
+	}
+	if c.idle && c.relaxed() {
+		n, err := c.pace.next(p)
+		if n > 0 {
+			c.lastRead = time.Now()
+		}
+		return n, err
+	}
+	c.pace.hold(false)
+	return c.nc.Read(p)
+}
+
+// silent reports whether a paced peer, for whom no deadline expires, has to be asked
+// whether it is there, or is to be ended.
+func (c *Conn) silent() bool {
+	limit := c.limits.PingAfter
+	if c.asked {
+		limit = c.limits.IdleTimeout
+	}
+	return time.Since(c.lastRead) >= limit
 }
 
 func (c *Conn) acknowledge(n int) error {

@@ -210,6 +210,15 @@ func (c *ServerConn) shrink() {
 	c.wbuf = nil
 }
 
+// Relax lets a publisher be read in batches, up to 40 ms late, while when returns true:
+// this takes a fraction of the processor time. It is for plain TCP on Linux, and does
+// nothing elsewhere. It is called before ReadMedia, on whose goroutine when is called.
+func (c *ServerConn) Relax(when func() bool) {
+	if c.pace = newPacer(c.nc); c.pace != nil {
+		c.relaxed = when
+	}
+}
+
 // Refuse answers the request with an error: code is one of the NetStream codes,
 // such as NetStream.Publish.BadName or NetStream.Play.StreamNotFound.
 func (c *ServerConn) Refuse(code, description string) error {
