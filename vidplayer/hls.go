@@ -304,9 +304,22 @@ func (h *HLSHandler) send(w http.ResponseWriter, r *http.Request, body []byte) {
 		w.WriteHeader(http.StatusOK)
 		return
 	}
+	if len(body) <= smallBody && limited(r) {
+		_, _ = w.Write(body)
+		return
+	}
 	allow(w, h.timeFor(len(body)))
 	_, _ = w.Write(body)
 	restore(w, r, true)
+}
+
+// smallBody fits into the buffer of any socket: the deadline of the server will do.
+const smallBody = 16 << 10
+
+// limited reports whether the server has a deadline for every response.
+func limited(r *http.Request) bool {
+	s, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
+	return s != nil && s.WriteTimeout > 0
 }
 
 // baseTime is what every response may take; see HLSOptions.SlowestClient.
@@ -325,7 +338,7 @@ func allow(w http.ResponseWriter, d time.Duration) {
 // would keep it for the next request on the connection, to whatever handler. What was
 // written is sent before, under the deadline.
 func restore(w http.ResponseWriter, r *http.Request, written bool) {
-	if s, _ := r.Context().Value(http.ServerContextKey).(*http.Server); s != nil && s.WriteTimeout > 0 {
+	if limited(r) {
 		return
 	}
 	c := http.NewResponseController(w)
