@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"testing"
@@ -230,11 +231,18 @@ func TestTimeouts(t *testing.T) {
 
 // A silent publisher is asked, and ended when it does not answer.
 func TestSilentPublisher(t *testing.T) {
+	for _, relaxed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("relaxed %v", relaxed), func(t *testing.T) { testSilentPublisher(t, relaxed) })
+	}
+}
+
+func testSilentPublisher(t *testing.T, relaxed bool) {
 	l := Limits{PingAfter: 20 * time.Millisecond, IdleTimeout: 80 * time.Millisecond}
 	addr, done := serve(t, l, func(c *ServerConn) error {
 		if _, err := c.NextRequest(); err != nil {
 			return err
 		}
+		c.Relax(func() bool { return relaxed })
 		if err := c.AcceptPublish(); err != nil {
 			return err
 		}
@@ -255,12 +263,55 @@ func TestSilentPublisher(t *testing.T) {
 
 // A publisher that pauses and goes on is not ended for its pause later.
 func TestPublisherGoesOnAfterAPause(t *testing.T) {
+	for _, relaxed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("relaxed %v", relaxed), func(t *testing.T) { testPause(t, relaxed) })
+	}
+}
+
+// A publisher may change between relaxed and not at any time; nothing is lost.
+func TestRelaxChanges(t *testing.T) {
+	n := 0
+	var got []byte
+	addr, done := serve(t, Limits{}, func(c *ServerConn) error {
+		if _, err := c.NextRequest(); err != nil {
+			return err
+		}
+		c.Relax(func() bool { n++; return n/3%2 == 0 })
+		if err := c.AcceptPublish(); err != nil {
+			return err
+		}
+		for {
+			m, err := c.ReadMedia()
+			if err != nil {
+				return err
+			}
+			got = append(got, m.Payload[2])
+		}
+	})
+	c, err := Dial(t.Context(), "rtmp://"+addr+"/live/x", ClientOptions{})
+	require.NoError(t, err)
+	require.NoError(t, c.Publish(t.Context()))
+	var want []byte
+	for i := range byte(200) {
+		want = append(want, i)
+		require.NoError(t, c.WriteMessage(&Message{Type: TypeVideo, Payload: append([]byte{0x27, 1, i}, make([]byte, 3000)...)}))
+		if i%5 == 0 {
+			time.Sleep(time.Millisecond) // the pace of the publisher
+		}
+	}
+	require.NoError(t, c.Close())
+	require.ErrorIs(t, <-done, ErrUnpublished)
+	require.Equal(t, want, got)
+}
+
+func testPause(t *testing.T, relaxed bool) {
 	l := Limits{PingAfter: 200 * time.Millisecond, IdleTimeout: 800 * time.Millisecond}
 	got := 0
 	addr, done := serve(t, l, func(c *ServerConn) error {
 		if _, err := c.NextRequest(); err != nil {
 			return err
 		}
+		c.Relax(func() bool { return relaxed })
 		if err := c.AcceptPublish(); err != nil {
 			return err
 		}
