@@ -22,6 +22,7 @@ type output struct {
 	audio  []byte
 	tracks [2]int // the muxer's numbers of video and audio
 	info   *stream.RenditionInfo
+	groups groups
 }
 
 // mux writes a segment. refused counts packets whose bytes are not what their track
@@ -32,17 +33,41 @@ func (o *output) mux(seg *segment) (data []byte, refused int, err error) {
 	}
 	for i := range seg.packets {
 		p := &seg.packets[i]
-		track := o.tracks[0]
 		if p.Audio {
-			track = o.tracks[1]
-		}
-		err := o.muxer.WritePacket(track, ffmpeg.Packet{DTS: p.Time, PTS: p.PTS(), Key: p.IsKeyFrame, Data: p.Data})
-		if err != nil {
+			refused += o.audioFrame(p)
+		} else if o.muxer.WritePacket(o.tracks[0], ffmpeg.Packet{DTS: p.Time, PTS: p.PTS(), Key: p.IsKeyFrame, Data: p.Data}) != nil {
 			refused++
 		}
 	}
+	refused += o.endGroup()
 	data, err = o.muxer.Cut()
 	return data, refused, err
+}
+
+// audioFrame writes a frame, or keeps it for a group.
+func (o *output) audioFrame(p *stream.Packet) (refused int) {
+	g := &o.groups
+	if g.aac == nil || len(p.Data) > maxADTS {
+		refused = o.endGroup()
+		if o.muxer.WritePacket(o.tracks[1], ffmpeg.Packet{DTS: p.Time, PTS: p.Time, Data: p.Data}) != nil {
+			refused++
+		}
+		return refused
+	}
+	if g.frames > 0 && !g.takes(p) {
+		refused = o.endGroup()
+	}
+	g.add(p)
+	return refused
+}
+
+// endGroup writes the frames that were kept.
+func (o *output) endGroup() (refused int) {
+	n := int(o.groups.frames)
+	if n == 0 || o.muxer.WritePacket(o.tracks[1], o.groups.take()) == nil {
+		return 0
+	}
+	return n
 }
 
 func record(c *h264parser.CodecData) []byte {
@@ -84,6 +109,11 @@ func (o *output) open(seg *segment) error {
 		return fmt.Errorf("segmenter: %w", err)
 	}
 	o.muxer, o.video, o.audio, o.info = m, video, audio, nil
+	var aac *codec.AAC
+	if audio != nil {
+		aac, _ = codec.ParseAACConfig(audio) // what cannot be read is not grouped
+	}
+	o.groups.reset(aac)
 	return nil
 }
 

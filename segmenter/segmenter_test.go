@@ -367,6 +367,52 @@ func TestCutInsideAGroup(t *testing.T) {
 	}
 }
 
+// Frames of sound travel in groups, and each keeps its time; a frame that is missing
+// ends a group.
+func TestAudioGroups(t *testing.T) {
+	n := 0
+	exact := int64(0)
+	ps := edit(t, func(p *stream.Packet) bool {
+		if !p.Audio {
+			return true
+		}
+		p.Time = time.Duration(exact * 1024 * int64(time.Second) / 48000) // as vidlistener makes them
+		exact++
+		n++
+		return n%101 != 0
+	})
+	r := run(t, ps)
+	var want, got []int64
+	for _, p := range ps {
+		if p.Audio {
+			want = append(want, int64(p.Time*90_000/time.Second))
+		}
+	}
+	packets := 0
+	for _, seg := range r.segments {
+		rd := &mpegts.Reader{R: bytes.NewReader(seg.Data)}
+		require.NoError(t, rd.Initialize())
+		for _, track := range rd.Tracks() {
+			if _, ok := track.Codec.(*codecs.MPEG4Audio); ok {
+				rd.OnDataMPEG4Audio(track, func(pts int64, aus [][]byte) error {
+					packets++
+					for i := range aus {
+						got = append(got, pts+int64(i)*1024*90_000/48000)
+					}
+					return nil
+				})
+			}
+		}
+		for rd.Read() == nil {
+		}
+	}
+	require.Len(t, got, len(want))
+	for i := range want {
+		require.InDelta(t, want[i], got[i], 1, "frame %d, in ticks of 90 kHz", i)
+	}
+	require.Less(t, packets, len(want)/4)
+}
+
 // A break of the clock that sound brings starts a segment at the next keyframe.
 func TestBreakOnSound(t *testing.T) {
 	done := false
