@@ -46,7 +46,7 @@ func main() {
 		// saves their weight in garbage. The ballast, which is never touched and so takes no
 		// memory, keeps a small heap from being collected all the time.
 		debug.SetGCPercent(10)
-		ballast := make([]byte, 32<<20)
+		ballast := make([]byte, 8<<20)
 		defer runtime.KeepAlive(ballast)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
