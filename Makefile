@@ -47,6 +47,7 @@ fuzz: deps ## each fuzz target for FUZZTIME (default 5s)
 	@FUZZTIME=$(FUZZTIME) ./scripts/fuzz.sh
 
 bench: test-deps ## print the benchmark table of docs/performance.md (takes some minutes)
+	@command -v wrk >/dev/null || $$(command -v sudo) apt-get install -y -qq wrk
 	$(GO) build -o $(BIN)/ ./cmd/... && $(GO) build -o $(BIN)/lpms-bench ./internal/bench
 	$(BIN)/lpms-bench
 
