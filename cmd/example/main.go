@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"path"
-	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -43,11 +42,8 @@ func main() {
 	}
 	if os.Getenv("GOGC") == "" {
 		// Segments are most of the heap and hold no pointers: collecting early is cheap and
-		// saves their weight in garbage. The ballast, which is never touched and so takes no
-		// memory, keeps a small heap from being collected all the time.
+		// saves their weight in garbage.
 		debug.SetGCPercent(10)
-		ballast := make([]byte, 8<<20)
-		defer runtime.KeepAlive(ballast)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
