@@ -7,6 +7,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"path"
@@ -73,11 +74,19 @@ func run(ctx context.Context, opts lpms.Options) error {
 	go func() {
 		select {
 		case <-server.Ready():
-			glog.Infof("publish to rtmp://%s/stream/NAME, watch http://%s/stream/NAME.m3u8", server.RTMPAddr(), server.HTTPAddr())
+			glog.Infof("publish to rtmp://%s/stream/NAME, watch http://%s/stream/NAME.m3u8", shown(server.RTMPAddr()), shown(server.HTTPAddr()))
 		case <-ctx.Done():
 		}
 	}()
 	return server.Start(ctx)
+}
+
+// shown is an address that can be copied: all interfaces are localhost, too.
+func shown(a net.Addr) string {
+	if t, ok := a.(*net.TCPAddr); ok && t.IP.IsUnspecified() {
+		return fmt.Sprintf("localhost:%d", t.Port)
+	}
+	return fmt.Sprint(a)
 }
 
 // name is the last element of a path, without query and extension: the application
