@@ -39,7 +39,6 @@ type writeFunc func(bufs [][]byte, iov *iovecs) (int, error)
 
 // player is one viewer of a fanout. All fields are under fanout.mu.
 type player struct {
-	f       *fanout
 	sock    *socket
 	ctrl    [][]byte // whole messages of the connection itself
 	pending [][]byte // to be sent before the log: the rest of an entry, headers
@@ -59,7 +58,7 @@ func newFanout(s *stream.VideoStream, chunkSize int, coalesce, stuck time.Durati
 
 // join adds a player, who gets the stream from its newest keyframe at once.
 func (f *fanout) join(sock *socket) *player {
-	p := &player{f: f, sock: sock, done: make(chan struct{})}
+	p := &player{sock: sock, done: make(chan struct{})}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.players = append(f.players, p)

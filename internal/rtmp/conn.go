@@ -63,13 +63,15 @@ type meteredReader Conn
 
 func (r *meteredReader) Read(p []byte) (int, error) {
 	c := (*Conn)(r)
-	for {
-		if c.idle {
-			if now := time.Now(); now.Sub(c.lastSet) > time.Second {
-				c.lastSet, c.lastRead = now, now
-				c.setReadDeadline(now.Add(c.limits.PingAfter))
-			}
+	// Whoever asks for more has got what came before: this is when the peer was last heard.
+	// A wait goes on below without moving it.
+	if c.idle {
+		if now := time.Now(); now.Sub(c.lastSet) > time.Second {
+			c.lastSet, c.lastRead = now, now
+			c.setReadDeadline(now.Add(c.limits.PingAfter))
 		}
+	}
+	for {
 		n, err := c.readNow(p)
 		if n > 0 {
 			if c.asked {
@@ -80,8 +82,8 @@ func (r *meteredReader) Read(p []byte) (int, error) {
 		if c.interrupted.Load() || err != nil && (!c.idle || !errors.Is(err, os.ErrDeadlineExceeded)) {
 			return 0, cmp.Or(err, os.ErrDeadlineExceeded)
 		}
-		if err == nil && !c.silent() {
-			continue
+		if err == nil {
+			continue // nothing at this tick
 		}
 		if err := c.askWhetherAlive(); err != nil {
 			return 0, err
@@ -96,24 +98,10 @@ func (c *Conn) readNow(p []byte) (int, error) {
 		return c.nc.Read(p)
 	}
 	if c.idle && c.relaxed() {
-		n, err := c.pace.next(p)
-		if n > 0 {
-			c.lastRead = time.Now()
-		}
-		return n, err
+		return c.pace.next(p)
 	}
 	c.pace.hold(false)
 	return c.nc.Read(p)
-}
-
-// silent reports whether a paced peer, for whom no deadline expires, has to be asked
-// whether it is there, or is to be ended.
-func (c *Conn) silent() bool {
-	limit := c.limits.PingAfter
-	if c.asked {
-		limit = c.limits.IdleTimeout
-	}
-	return time.Since(c.lastRead) >= limit
 }
 
 func (c *Conn) acknowledge(n int) error {

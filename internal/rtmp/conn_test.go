@@ -237,7 +237,8 @@ func TestSilentPublisher(t *testing.T) {
 }
 
 func testSilentPublisher(t *testing.T, relaxed bool) {
-	l := Limits{PingAfter: 20 * time.Millisecond, IdleTimeout: 80 * time.Millisecond}
+	// Longer than the second in which the read deadline is not moved again.
+	l := Limits{PingAfter: 1200 * time.Millisecond, IdleTimeout: 2400 * time.Millisecond}
 	addr, done := serve(t, l, func(c *ServerConn) error {
 		if _, err := c.NextRequest(); err != nil {
 			return err
