@@ -29,6 +29,7 @@ type app struct {
 	db      map[string]stream.Stream
 	buffers map[string]*stream.HLSBuffer
 	ended   []string
+	onEnd   func() // called while a stream ends, when set
 }
 
 func streamIDFromPath(reqPath string) string {
@@ -56,10 +57,14 @@ func (a *app) install(t testing.TB, server *lpms.LPMS) {
 		},
 		func(rtmpID, hlsID string) {
 			a.mu.Lock()
-			defer a.mu.Unlock()
 			delete(a.db, rtmpID)
 			delete(a.db, hlsID)
 			a.ended = append(a.ended, rtmpID)
+			onEnd := a.onEnd
+			a.mu.Unlock()
+			if onEnd != nil {
+				onEnd()
+			}
 		}))
 	require.NoError(t, server.HandleRTMPPlay(func(ctx context.Context, reqPath string, dst av.MuxCloser) error {
 		a.mu.Lock()
@@ -384,6 +389,36 @@ func TestPublisherComesBack(t *testing.T) {
 	first := segmentLine.FindStringSubmatch(before)[1]
 	last := segmentLine.FindAllStringSubmatch(pl, -1)
 	require.Greater(t, last[len(last)-1][1], first)
+}
+
+// A publisher that comes back while its last connection is still being ended is made to
+// wait, not refused.
+func TestPublisherComesBackAtOnce(t *testing.T) {
+	r := start(t, lpms.Options{})
+	media := clip(t, "small", small)
+	p := publish(t, r.rtmp+"/live/a")
+	p.send(t, media, 0)
+	result := make(chan error, 1)
+	r.mu.Lock()
+	r.onEnd = sync.OnceFunc(func() {
+		back, err := rtmp.Dial(t.Context(), r.rtmp+"/live/a", rtmp.ClientOptions{})
+		if err != nil {
+			result <- err
+			return
+		}
+		t.Cleanup(func() { back.Conn.Close() })
+		answer := make(chan error, 1)
+		go func() { answer <- back.Publish(t.Context()) }()
+		select {
+		case err = <-answer: // it must not be answered as long as the name is taken
+			result <- fmt.Errorf("answered too early: %w", err)
+		case <-time.After(100 * time.Millisecond):
+			go func() { result <- <-answer }()
+		}
+	})
+	r.mu.Unlock()
+	require.NoError(t, p.Conn.Close())
+	require.NoError(t, <-result)
 }
 
 // After a clean end a new publisher of the same name begins a new playlist, whose

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/golang/glog"
@@ -29,8 +30,9 @@ const (
 
 // publication is one live publisher.
 type publication struct {
-	src  *vidlistener.Source
-	done chan struct{} // closed when everything of it has ended
+	src    *vidlistener.Source
+	ending atomic.Bool   // its last packet has been read: the name is free in a moment
+	done   chan struct{} // closed when everything of it has ended
 }
 
 // servePublisher serves one published stream from its first packet to its last
@@ -76,7 +78,7 @@ func (l *LPMS) servePublisher(ctx context.Context, conn *rtmp.ServerConn, req rt
 	if hlsStrm != nil {
 		hlsID = hlsStrm.ID()
 	}
-	err = l.runPublication(ctx, conn, p.src, rtmpStrm, hlsStrm)
+	err = l.runPublication(ctx, conn, p, rtmpStrm, hlsStrm)
 	if hlsStrm != nil {
 		stream.Unwrap(hlsStrm).End()
 	}
@@ -90,11 +92,11 @@ func (l *LPMS) servePublisher(ctx context.Context, conn *rtmp.ServerConn, req rt
 
 // runPublication moves media from the connection to the streams until the publisher
 // ends, and returns when the last segment is in the presentation.
-func (l *LPMS) runPublication(ctx context.Context, conn *rtmp.ServerConn, src *vidlistener.Source, rtmpStrm, hlsStrm stream.Stream) error {
+func (l *LPMS) runPublication(ctx context.Context, conn *rtmp.ServerConn, p *publication, rtmpStrm, hlsStrm stream.Stream) error {
 	var segmenting sync.WaitGroup
 	if hlsStrm != nil {
 		hls := l.shows.open(hlsStrm)
-		defer func() { l.shows.close(hlsStrm.ID(), hls, src.CleanEnd()) }()
+		defer func() { l.shows.close(hlsStrm.ID(), hls, p.src.CleanEnd()) }()
 		// Made before the publisher may send, so that no packet is missed; it ends with
 		// the stream, not with ctx, so that the last segment is complete.
 		s := segmenter.New(stream.Unwrap(rtmpStrm), hls, segmenter.Options{Target: l.opts.SegmentDuration})
@@ -117,8 +119,9 @@ func (l *LPMS) runPublication(ctx context.Context, conn *rtmp.ServerConn, src *v
 	}
 	err := conn.AcceptPublish()
 	if err == nil {
-		err = rtmpStrm.WriteRTMPToStream(ctx, src)
+		err = rtmpStrm.WriteRTMPToStream(ctx, p.src)
 	}
+	p.ending.Store(true)
 	strm.End()
 	segmenting.Wait()
 	var unsupported *rtmp.UnsupportedCodecError
@@ -145,15 +148,18 @@ func (l *LPMS) reserve(ctx context.Context, id string, p *publication) error {
 			return nil
 		}
 		l.mu.Unlock()
-		if old.src.Silent() < silentFor {
+		switch {
+		case old.ending.Load(): // an encoder that reconnects at once waits for its own end
+		case old.src.Silent() < silentFor:
 			return fmt.Errorf("%w: choose another, or stop the other publisher", ErrLive)
+		default:
+			glog.Warningf("lpms: stream %s: its publisher is silent, a new one takes over", id)
+			old.src.Close()
 		}
-		glog.Warningf("lpms: stream %s: its publisher is silent, a new one takes over", id)
-		old.src.Close()
 		select {
 		case <-old.done:
 		case <-time.After(takeoverWait):
-			return fmt.Errorf("%w: its silent publisher did not end in time", ErrLive)
+			return fmt.Errorf("%w: its last publisher did not end in time", ErrLive)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
