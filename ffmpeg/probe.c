@@ -10,109 +10,8 @@
 #include <libavutil/mem.h>
 #include <libavutil/pixdesc.h>
 
-#define IO_SIZE (32 * 1024)
-
 // What a probe may cost. The bytes come from strangers.
-#define PROBE_SIZE 5000000       // bytes read to find the parameters
-#define ANALYZE_DURATION 5000000 // media time read to find them, in us
-#define MAX_PIXELS (36 << 20)    // of a picture that is decoded; 8192x4320 is below
-#define FLV_PACKETS 4096         // read to find out which tracks an FLV has
-#define MAX_PACKETS (1 << 20)    // counted
-
-// The containers and decoders that may be used.
-#define FORMATS "mpegts,mov,flv"
-#define DECODERS "h264,hevc,vp8,vp9,av1,libdav1d,aac,mp3,mp3float,opus,libopus"
-
-typedef struct source {
-    const uint8_t *data;
-    int64_t size, pos;
-} source;
-
-static int source_read(void *opaque, uint8_t *buf, int size)
-{
-    source *s = opaque;
-    int64_t n = FFMIN((int64_t)size, s->size - s->pos);
-
-    if (n <= 0)
-        return AVERROR_EOF;
-    memcpy(buf, s->data + s->pos, n);
-    s->pos += n;
-    return (int)n;
-}
-
-static int64_t source_seek(void *opaque, int64_t offset, int whence)
-{
-    source *s = opaque;
-
-    switch (whence & ~AVSEEK_FORCE) {
-    case AVSEEK_SIZE:
-        return s->size;
-    case SEEK_SET:
-        break;
-    case SEEK_CUR:
-        offset += s->pos;
-        break;
-    case SEEK_END:
-        offset += s->size;
-        break;
-    default:
-        return AVERROR(EINVAL);
-    }
-    if (offset < 0 || offset > s->size)
-        return AVERROR(EINVAL);
-    return s->pos = offset;
-}
-
-// No file may name another one.
-static int refuse_open(AVFormatContext *fmt, AVIOContext **pb, const char *url, int flags, AVDictionary **opts)
-{
-    (void)fmt, (void)pb, (void)url, (void)flags, (void)opts;
-    return AVERROR(EPERM);
-}
-
-static lpms_result open_input(AVFormatContext **fmt, AVIOContext *pb, int container)
-{
-    static const char *const names[] = {[LPMS_MPEGTS] = "mpegts", [LPMS_MP4] = "mov", [LPMS_FLV] = "flv"};
-    const AVInputFormat *input = av_find_input_format(names[container]);
-    AVDictionary *opts = NULL;
-    lpms_result r = lpms_ok();
-    int err;
-
-    if (!input)
-        return lpms_fail(AVERROR_DEMUXER_NOT_FOUND, "av_find_input_format");
-    if (!(*fmt = avformat_alloc_context()))
-        return lpms_fail(AVERROR(ENOMEM), "avformat_alloc_context");
-    (*fmt)->pb = pb;
-    (*fmt)->io_open = refuse_open;
-    (*fmt)->max_streams = LPMS_MAX_STREAMS;
-    if ((err = av_dict_set(&opts, "protocol_whitelist", "", 0)) < 0 ||
-        (err = av_dict_set(&opts, "format_whitelist", FORMATS, 0)) < 0 ||
-        (err = av_dict_set(&opts, "codec_whitelist", DECODERS, 0)) < 0 ||
-        (err = av_dict_set_int(&opts, "probesize", PROBE_SIZE, 0)) < 0 ||
-        (err = av_dict_set_int(&opts, "analyzeduration", ANALYZE_DURATION, 0)) < 0)
-        r = lpms_fail(err, "av_dict_set");
-    else if ((err = avformat_open_input(fmt, "", input, &opts)) < 0)
-        r = lpms_fail(err, "avformat_open_input");
-    av_dict_free(&opts);
-    return r;
-}
-
-// The FLV demuxer learns of its tracks only while it reads: it reads until it has
-// those of the file's header, and starts again.
-static lpms_result find_flv_tracks(AVFormatContext *fmt, AVPacket *pkt, const source *s)
-{
-    unsigned want = s->size > 4 ? (s->data[4] & 1) + (s->data[4] >> 2 & 1) : 0;
-    int err;
-
-    for (int i = 0; i < FLV_PACKETS && fmt->nb_streams < want; i++) {
-        if (av_read_frame(fmt, pkt) < 0)
-            break;
-        av_packet_unref(pkt);
-    }
-    if ((err = av_seek_frame(fmt, -1, 0, AVSEEK_FLAG_BYTE)) < 0)
-        return lpms_fail(err, "av_seek_frame");
-    return lpms_ok();
-}
+#define MAX_PACKETS (1 << 20) // counted
 
 static lpms_result find_parameters(AVFormatContext *fmt)
 {
@@ -124,7 +23,7 @@ static lpms_result find_parameters(AVFormatContext *fmt)
     if (n && !opts)
         return lpms_fail(AVERROR(ENOMEM), "av_calloc");
     for (unsigned i = 0; i < n && err >= 0; i++)
-        err = av_dict_set_int(&opts[i], "max_pixels", MAX_PIXELS, 0);
+        err = av_dict_set_int(&opts[i], "max_pixels", LPMS_MAX_PIXELS, 0);
     // Tracks that appear later would be decoded without the limit: there are none.
     fmt->max_streams = (int)n;
     if (err < 0)
@@ -165,7 +64,7 @@ static void describe(const AVFormatContext *fmt, lpms_info *info)
         out->width = par->width;
         out->height = par->height;
         out->pix_fmt = AV_PIX_FMT_NONE;
-        if (out->video && (int64_t)par->width * par->height <= MAX_PIXELS)
+        if (out->video && (int64_t)par->width * par->height <= LPMS_MAX_PIXELS)
             out->pix_fmt = par->format;
         if (out->pix_fmt != AV_PIX_FMT_NONE) { // the rate would be a guess otherwise
             out->fps_num = fps.num;
@@ -180,7 +79,7 @@ static void describe(const AVFormatContext *fmt, lpms_info *info)
 // and over: it stops when more was read than the file has.
 static void count_packets(AVFormatContext *fmt, AVPacket *pkt, int64_t size, lpms_info *info)
 {
-    int64_t left = size + IO_SIZE;
+    int64_t left = size + (1 << 15);
 
     for (int i = 0; i < MAX_PACKETS && left > 0; i++) {
         if (av_read_frame(fmt, pkt) < 0)
@@ -197,32 +96,20 @@ static void count_packets(AVFormatContext *fmt, AVPacket *pkt, int64_t size, lpm
 
 lpms_result lpms_probe(const uint8_t *data, size_t size, int container, lpms_info *info)
 {
-    source s = {data, (int64_t)size, 0};
-    AVFormatContext *fmt = NULL;
-    AVIOContext *pb = NULL;
+    lpms_input in;
     AVPacket *pkt = av_packet_alloc();
-    uint8_t *io = av_malloc(IO_SIZE);
-    lpms_result r = lpms_fail(AVERROR(ENOMEM), "open probe");
+    lpms_result r = lpms_input_open(&in, data, size, -1, container);
 
     memset(info, 0, sizeof(*info));
-    if (!pkt || !io || !(pb = avio_alloc_context(io, IO_SIZE, 0, &s, source_read, NULL, source_seek)))
-        goto end;
-    io = NULL; // pb's now
-    r = open_input(&fmt, pb, container);
-    if (r.code >= 0 && container == LPMS_FLV)
-        r = find_flv_tracks(fmt, pkt, &s);
+    if (!pkt && r.code >= 0)
+        r = lpms_fail(AVERROR(ENOMEM), "av_packet_alloc");
     if (r.code >= 0)
-        r = find_parameters(fmt);
+        r = find_parameters(in.fmt);
     if (r.code >= 0) {
-        describe(fmt, info);
-        count_packets(fmt, pkt, s.size, info);
+        describe(in.fmt, info);
+        count_packets(in.fmt, pkt, in.size, info);
     }
-end:
-    avformat_close_input(&fmt);
-    if (pb)
-        av_freep(&pb->buffer);
-    avio_context_free(&pb);
-    av_free(io);
+    lpms_input_close(&in);
     av_packet_free(&pkt);
     return r;
 }

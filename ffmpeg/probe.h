@@ -6,11 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "input.h"
 #include "result.h"
-
-enum { LPMS_MPEGTS = 1, LPMS_MP4, LPMS_FLV };
-
-enum { LPMS_MAX_STREAMS = 16 };
 
 typedef struct lpms_stream_info {
     int video, audio;  // neither: another kind, nothing else is set
