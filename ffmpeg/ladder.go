@@ -1,7 +1,13 @@
 package ffmpeg
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
 	"time"
 )
 
@@ -21,12 +27,18 @@ type Rendition struct {
 	// Audio is "copy" (or empty), "drop" or "aac". The options of "aac" are those of
 	// libav, and "ar" and "ac" for another sample rate and number of channels.
 	Audio ComponentOptions
+	// Muxer sets options of libav's muxer; its name, when given, must be that of the
+	// profile's container.
+	Muxer ComponentOptions
 	// Metadata is written to the container.
 	Metadata map[string]string
 	// From and To cut what lies between them out of the input, counted from its first
 	// picture. To 0 is the end.
 	From, To time.Duration
 }
+
+// MaxRenditions is how many outputs a Ladder has at most.
+const MaxRenditions = 10
 
 // LadderOptions are the settings of a Ladder.
 type LadderOptions struct {
@@ -55,12 +67,13 @@ type Input struct {
 
 // Output is one rendition of a segment.
 type Output struct {
-	Data     []byte // the caller's; nil when Err is set
-	Media    MediaInfo
+	Data     []byte // the caller's; nil when Err is set, and with TranscodeTo
+	Bytes    int64
+	Media    MediaInfo     // what was encoded
 	Start    time.Duration // the first presentation time, of the video when there is some
 	Duration time.Duration
 	Info     OutputInfo
-	Err      error // why there is no Data
+	Err      error // why there is no output
 }
 
 // OutputInfo describes what is in an Output, as an HLS master playlist wants it.
@@ -83,18 +96,117 @@ type LadderResult struct {
 }
 
 // Ladder transcodes to several renditions with one decode. It is for one goroutine at a
-// time.
-type Ladder struct{}
+// time; inside, the renditions are made in parallel.
+type Ladder struct {
+	opts       LadderOptions
+	rungs      []*rung
+	dec        *decoder
+	decFor     *params
+	group      []unit // since the last keyframe of the source, when Continuous
+	groupBytes int
+	sounds     []*sound
+	closed     bool
+}
 
-// NewLadder checks the renditions; encoders are opened with the first segment.
-func NewLadder(opts LadderOptions) (*Ladder, error) { return nil, ErrFormat }
+// NewLadder checks the renditions; decoder and encoders are opened with the first segment.
+// ErrFormat is a codec or container that the linked libav does not have, ErrProfile a
+// profile that says nothing useful, ErrTranscoderHw hardware that is not there.
+func NewLadder(opts LadderOptions) (*Ladder, error) {
+	quietLog()
+	if n := len(opts.Renditions); n == 0 || n > MaxRenditions {
+		return nil, fmt.Errorf("%w: %d renditions, write 1 to %d", ErrProfile, n, MaxRenditions)
+	}
+	if opts.Preset == "" {
+		opts.Preset = "superfast"
+	}
+	if opts.Threads <= 0 {
+		opts.Threads = runtime.GOMAXPROCS(0)
+	}
+	if opts.Accel != Software && opts.Accel != Nvidia {
+		return nil, fmt.Errorf("%w: %s is not supported", ErrTranscoderHw, AccelerationNameLookup[opts.Accel])
+	}
+	opts.Renditions = slices.Clone(opts.Renditions)
+	l := &Ladder{opts: opts}
+	for i, spec := range opts.Renditions {
+		r, err := newRung(i, spec, &opts)
+		if err != nil {
+			return nil, fmt.Errorf("rendition %d (%.60s): %w", i, spec.Profile.Name, err)
+		}
+		l.rungs = append(l.rungs, r)
+		l.addSound(r)
+	}
+	return l, nil
+}
 
-// Transcode transcodes one segment and returns when all renditions of it are complete. Renditions fail one
-// by one, in Output.Err; an error is for all. done, when not nil, is called for each output
-// as soon as it is complete, by several goroutines.
+// Transcode transcodes one segment and returns when all its renditions are complete.
+// Renditions fail one by one, in Output.Err; an error is for all. done, when not nil, is
+// called for each output as soon as it is complete, by several goroutines.
+//
+// It stops within a picture when ctx ends, with its cause.
 func (l *Ladder) Transcode(ctx context.Context, in Input, done func(rendition int, out Output)) (*LadderResult, error) {
-	return nil, ErrFormat
+	buffers := make([]bytes.Buffer, len(l.rungs))
+	sinks := make([]io.Writer, len(l.rungs))
+	for i := range buffers {
+		sinks[i] = &buffers[i]
+	}
+	return l.transcode(ctx, in, sinks, nil, func(i int, out *Output) {
+		if out.Err == nil {
+			out.Data = buffers[i].Bytes()
+		}
+		if done != nil {
+			done(i, *out)
+		}
+	})
+}
+
+// TranscodeTo is Transcode for files: outputs are written to sinks, one for each rendition,
+// while they are made. progress, when not nil, is told now and then how much of the input
+// was read.
+func (l *Ladder) TranscodeTo(ctx context.Context, in Input, sinks []io.Writer, progress func(read time.Duration)) (*LadderResult, error) {
+	if len(sinks) != len(l.rungs) {
+		return nil, fmt.Errorf("ffmpeg: %d sinks for %d renditions", len(sinks), len(l.rungs))
+	}
+	return l.transcode(ctx, in, sinks, progress, func(int, *Output) {})
+}
+
+func (l *Ladder) transcode(ctx context.Context, in Input, sinks []io.Writer, progress func(time.Duration), done func(int, *Output)) (*LadderResult, error) {
+	if l.closed {
+		return nil, ErrClosed
+	}
+	d, err := openDemuxer(in)
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	r := &run{Ladder: l, ctx: ctx, in: in, d: d, sinks: sinks, progress: progress, done: done}
+	defer r.close()
+	if err := r.run(); err != nil {
+		l.reset()
+		return nil, err
+	}
+	return r.result(), nil
+}
+
+// reset forgets what is left of a segment that was given up.
+func (l *Ladder) reset() {
+	l.dec.close()
+	l.dec = nil
+	l.group = nil
+	for _, r := range l.rungs {
+		r.close()
+	}
+	for _, s := range l.sounds {
+		s.close()
+	}
 }
 
 // Close frees everything. It may be called again.
-func (l *Ladder) Close() {}
+func (l *Ladder) Close() {
+	l.reset()
+	l.decFor.close()
+	l.decFor = nil
+	l.closed = true
+}
+
+// errNoMedia is an input without anything that a rendition could be made of.
+var errNoMedia = errors.New("the input has neither pictures nor sound")

@@ -1,6 +1,6 @@
 package ffmpeg
 
-// #cgo pkg-config: libavformat libavcodec libavutil
+// #cgo pkg-config: libavformat libavcodec libavfilter libavutil libswscale libswresample
 // #include <libavutil/log.h>
 import "C"
 

@@ -58,6 +58,7 @@ const (
 	H265
 	VP8
 	VP9
+	AV1
 )
 
 // String names the codec as FFmpeg does.
@@ -76,6 +77,7 @@ var FfmpegNameToVideoCodec = map[string]VideoCodec{
 	"hevc": H265,
 	"vp8":  VP8,
 	"vp9":  VP9,
+	"av1":  AV1,
 }
 
 // InitFFmpeg lets FFmpeg's libraries write warnings to standard error. Without it,

@@ -1,6 +1,7 @@
 package ffmpeg
 
 // #include <libavcodec/codec_par.h>
+// #include <libavutil/error.h>
 import "C"
 
 // params are the parameters of one elementary stream: what an encoder or a demuxer says of
@@ -11,7 +12,9 @@ type params struct {
 
 // newParams takes over what C made.
 func newParams(c *C.AVCodecParameters) *params {
-	liveHandles.Add(1)
+	if c != nil {
+		liveHandles.Add(1)
+	}
 	return &params{c: c}
 }
 
@@ -30,4 +33,17 @@ type unit struct {
 	duration clock // zero when unknown
 	key      bool
 	data     []byte
+}
+
+// clone makes a copy, which is closed by itself.
+func (p *params) clone() (*params, error) {
+	q := newParams(C.avcodec_parameters_alloc())
+	if q.c == nil {
+		return nil, &Error{Op: "avcodec_parameters_alloc", Code: C.AVERROR_UNKNOWN}
+	}
+	if code := C.avcodec_parameters_copy(q.c, p.c); code < 0 {
+		q.close()
+		return nil, &Error{Op: "avcodec_parameters_copy", Code: int(code)}
+	}
+	return q, nil
 }

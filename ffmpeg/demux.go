@@ -1,0 +1,155 @@
+package ffmpeg
+
+// #include <libavcodec/codec_par.h>
+// #include <stdlib.h>
+// #include "demux.h"
+import "C"
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"unsafe"
+)
+
+// demuxer reads the units of an Input. It is for one goroutine at a time.
+type demuxer struct {
+	c      *C.lpms_demuxer
+	pin    runtime.Pinner // of the data
+	file   *os.File       // or nil
+	tracks []demuxTrack
+	closed bool
+}
+
+type demuxTrack struct {
+	video, audio bool // neither: not for us
+	params       *params
+	rotation     int // clockwise degrees
+	fps          rational
+	sar          rational
+}
+
+// rational is num/den; the zero value is unknown.
+type rational struct{ num, den int }
+
+func openDemuxer(in Input) (*demuxer, error) {
+	quietLog()
+	if (in.Path == "") == (in.Data == nil) {
+		return nil, fmt.Errorf("%w: an input is either bytes or a path", ErrFormat)
+	}
+	d := &demuxer{}
+	liveHandles.Add(1)
+	if err := d.open(in); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *demuxer) open(in Input) (err error) {
+	container, fd := C.int(C.LPMS_ANY), C.int(-1)
+	if in.Path != "" {
+		if d.file, err = openPath(in.Path); err != nil {
+			return err
+		}
+		fd = C.int(d.file.Fd())
+	} else {
+		n, err := sniff(in.Data)
+		if err != nil {
+			return err
+		}
+		container = C.int(n)
+		d.pin.Pin(unsafe.SliceData(in.Data))
+	}
+	if err := resultError(C.lpms_demuxer_open(&d.c, (*C.uint8_t)(unsafe.SliceData(in.Data)), C.size_t(len(in.Data)), fd, container)); err != nil {
+		return err
+	}
+	return d.addTracks()
+}
+
+// openPath opens a file, or "pipe:N" for file descriptor N ("pipe:" is standard input).
+func openPath(path string) (*os.File, error) {
+	n, pipe := strings.CutPrefix(path, "pipe:")
+	if !pipe {
+		return os.Open(path)
+	}
+	if n == "" {
+		n = "0"
+	}
+	fd, err := strconv.ParseUint(n, 10, 31)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %q: write pipe: and the number of a file descriptor", ErrFormat, path)
+	}
+	dup, err := dupFile(int(fd))
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return dup, nil
+}
+
+// addTracks describes the tracks that C has found since.
+func (d *demuxer) addTracks() error {
+	for i := len(d.tracks); i < int(C.lpms_demuxer_tracks(d.c)); i++ {
+		var par *C.AVCodecParameters
+		err := resultError(C.lpms_demuxer_params(d.c, C.int(i), &par))
+		p := newParams(par)
+		if err != nil {
+			p.close()
+			return err
+		}
+		t := C.lpms_demuxer_track(d.c, C.int(i))
+		d.tracks = append(d.tracks, demuxTrack{
+			video: t.video != 0, audio: t.audio != 0, params: p, rotation: int(t.rotation),
+			fps: rational{int(t.fps_num), int(t.fps_den)},
+			sar: rational{int(t.sar_num), int(t.sar_den)},
+		})
+	}
+	return nil
+}
+
+// next reads the next unit, io.EOF at the end. Times that the container does not know are
+// noTime. The data is the caller's.
+func (d *demuxer) next() (unit, error) {
+	var c C.lpms_unit
+	if r := C.lpms_demuxer_next(d.c, &c); r.code == C.lpms_eof {
+		return unit{}, io.EOF
+	} else if err := resultError(r); err != nil {
+		return unit{}, err
+	}
+	if int(c.track) >= len(d.tracks) {
+		if err := d.addTracks(); err != nil {
+			return unit{}, err
+		}
+	}
+	return unitFromC(&c), nil
+}
+
+func unitFromC(c *C.lpms_unit) unit {
+	return unit{
+		track: int(c.track), key: c.key != 0,
+		dts: clock(c.dts), pts: clock(c.pts), duration: clock(c.duration),
+		data: C.GoBytes(unsafe.Pointer(c.data), c.size),
+	}
+}
+
+// close frees everything; it may be called again.
+func (d *demuxer) close() {
+	if d.closed {
+		return
+	}
+	d.closed = true
+	C.lpms_demuxer_close(&d.c)
+	for _, t := range d.tracks {
+		t.params.close()
+	}
+	d.tracks = nil
+	d.pin.Unpin()
+	if d.file != nil {
+		d.file.Close()
+		d.file = nil
+	}
+	liveHandles.Add(-1)
+}

@@ -1,0 +1,157 @@
+package ffmpeg
+
+import (
+	"cmp"
+	"io"
+	"slices"
+	"sync"
+)
+
+// output gathers the units of one rendition and writes them to its container in the order
+// of their decoding times. Video and audio come from different goroutines.
+type output struct {
+	spec    *Rendition
+	sink    io.Writer
+	srcRate rational
+
+	mu          sync.Mutex
+	hasVideo    bool
+	videoParams *params
+	audioTrack  *params // nil without
+	c           *container
+	first       []byte // the first keyframe
+	waiting     [2][]unit
+	bytes       int // waiting
+	codecs      [2]string
+	written     int64
+	info        OutputInfo
+	media       MediaInfo
+	start, end  clock
+	err         error
+}
+
+// maxWaiting is how many bytes of one track may wait for the other, in a file. It is what
+// is written before a whole segment is there, too.
+const maxWaiting = 8 << 20
+
+const (
+	videoTrack = iota
+	audioTrack
+)
+
+// setVideo says what the video is; without video it is called with nil.
+func (o *output) setVideo(video *params, w, h int, rate rational) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.c != nil {
+		return nil
+	}
+	var tracks []*params
+	if video != nil {
+		o.hasVideo = true
+		o.info.Width, o.info.Height = w, h
+		if rate.num > 0 {
+			o.info.FrameRate = rate.float()
+		}
+		tracks = append(tracks, video)
+		o.codecs[videoTrack] = "" // known with the first keyframe
+	}
+	if o.audioTrack != nil {
+		tracks = append(tracks, o.audioTrack)
+		o.codecs[audioTrack] = codecString(o.audioTrack, nil)
+	}
+	c, err := newContainer(tracks, containerOptions{format: o.spec.Profile.Format, metadata: o.spec.Metadata})
+	if err != nil {
+		return err
+	}
+	o.c = c
+	o.videoParams = video
+	return nil
+}
+
+// video takes a unit of video.
+func (o *output) video(u unit) { o.add(videoTrack, u) }
+
+// audio takes a unit of audio.
+func (o *output) audio(u unit) { o.add(audioTrack, u) }
+
+func (o *output) add(track int, u unit) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if track == videoTrack && o.codecs[videoTrack] == "" && u.key && o.videoParams != nil {
+		o.codecs[videoTrack] = codecString(o.videoParams, u.data)
+	}
+	o.waiting[track] = append(o.waiting[track], u)
+	if o.bytes += len(u.data); o.bytes > maxWaiting && o.c != nil && o.err == nil {
+		o.err = o.drain(false)
+	}
+}
+
+// drain writes what waits: all, or as far as both tracks have come.
+func (o *output) drain(all bool) error {
+	v, a := o.waiting[videoTrack], o.waiting[audioTrack]
+	audio := 0
+	if o.hasVideo {
+		audio = 1
+	}
+	for len(v) > 0 || len(a) > 0 {
+		if !all && o.bytes <= 2*maxWaiting && o.hasVideo && o.audioTrack != nil && (len(v) == 0 || len(a) == 0) {
+			break
+		}
+		var u unit
+		if len(a) == 0 || len(v) > 0 && cmp.Compare(v[0].dts, a[0].dts) <= 0 {
+			u, v = v[0], v[1:]
+			u.track = 0
+		} else {
+			u, a = a[0], a[1:]
+			u.track = audio
+		}
+		o.bytes -= len(u.data)
+		if err := o.c.write(u); err != nil {
+			return err
+		}
+	}
+	o.waiting = [2][]unit{slices.Clone(v), slices.Clone(a)}
+	return o.flush()
+}
+
+func (o *output) flush() error {
+	b := o.c.take()
+	if len(b) == 0 {
+		return nil
+	}
+	n, err := o.sink.Write(b)
+	o.written += int64(n)
+	return err
+}
+
+// finish completes the container.
+func (o *output) finish() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil {
+		return o.err
+	}
+	if err := o.drain(true); err != nil {
+		return err
+	}
+	if err := o.c.finish(); err != nil {
+		return err
+	}
+	o.info.Codecs = o.codecs[videoTrack]
+	if a := o.codecs[audioTrack]; a != "" {
+		if o.info.Codecs != "" {
+			o.info.Codecs += ","
+		}
+		o.info.Codecs += a
+	}
+	return o.flush()
+}
+
+func (o *output) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.c != nil {
+		o.c.close()
+	}
+}

@@ -1,0 +1,3 @@
+package ffmpeg
+import "os"
+func init(){ if os.Getenv("FFLOG")!="" { FfmpegSetLogLevel(32) } }

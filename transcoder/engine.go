@@ -1,0 +1,65 @@
+package transcoder
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/livepeer/lpms/ffmpeg"
+	"github.com/livepeer/lpms/stream"
+)
+
+// Engine transcodes segments, in this process or elsewhere. One engine serves many streams:
+// its methods are called from many goroutines.
+type Engine interface {
+	// Turn waits until the engine has room for another job. The job is chosen when Turn
+	// has returned, so that it is not old by then; release is called once, when the job
+	// is done. A stream waits with one call at a time; when streams are served in the
+	// order in which they came, all get the same number of turns. An engine that keeps a
+	// queue of its own may return at once.
+	Turn(ctx context.Context) (release func(), err error)
+	// Open begins a session for the segments of one stream. It is called again after a
+	// failure and after a change of the renditions.
+	Open(stream string, renditions []ffmpeg.Rendition) (Session, error)
+}
+
+// Session is one stream in an engine, with one set of renditions. At most Options.Parallel
+// goroutines call Transcode at the same time.
+type Session interface {
+	// Transcode makes the renditions of one segment and returns when all are made. Numbers
+	// rise from call to call, but some may be left out. The segment and its bytes are shared:
+	// they must not be changed, and may be kept.
+	//
+	// done is called for each rendition as soon as it is complete, from any goroutine. Its
+	// bytes belong to the caller from then on. The first result of a rendition counts:
+	// others, and those that come after Transcode returned, are ignored. A rendition may fail
+	// alone, in Output.Err. The error is for the renditions that are missing.
+	//
+	// ctx has a deadline, after which the results are of no use. Transcode must return soon
+	// after ctx ends, because the stream waits for it.
+	Transcode(ctx context.Context, seg *stream.Segment, done func(rendition int, out ffmpeg.Output)) error
+	// Close is called once, when no Transcode runs.
+	Close()
+}
+
+// guard makes an error of a panic in an engine.
+func guard(op string, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("transcoder: the engine panicked in %s: %v\n%s", op, p, debug.Stack())
+		}
+	}()
+	return f()
+}
+
+// takeTurn returns what may be called in any case.
+func takeTurn(ctx context.Context, e Engine) (release func(), err error) {
+	err = guard("Turn", func() (err error) {
+		release, err = e.Turn(ctx)
+		return err
+	})
+	if err != nil || release == nil {
+		release = func() {}
+	}
+	return release, err
+}

@@ -1,0 +1,82 @@
+package transcoder
+
+import (
+	"context"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/livepeer/lpms/ffmpeg"
+	"github.com/livepeer/lpms/stream"
+)
+
+// fakeLadder notes what it is given.
+type fakeLadder struct {
+	opts   ffmpeg.LadderOptions
+	inputs []ffmpeg.Input
+	err    error
+	closed int
+}
+
+func (l *fakeLadder) Transcode(_ context.Context, in ffmpeg.Input, done func(int, ffmpeg.Output)) (*ffmpeg.LadderResult, error) {
+	l.inputs = append(l.inputs, in)
+	if l.err == nil {
+		done(0, ffmpeg.Output{Data: in.Data})
+	}
+	return nil, l.err
+}
+
+func (l *fakeLadder) Close() { l.closed++ }
+
+func TestLocal(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		segs   []stream.Segment
+		breaks []bool
+	}{
+		{"one after the other", []stream.Segment{{Seq: 7}, {Seq: 8}, {Seq: 9}}, []bool{false, false, false}},
+		{"some left out", []stream.Segment{{Seq: 7}, {Seq: 9}, {Seq: 10}}, []bool{false, true, false}},
+		{"the source breaks", []stream.Segment{{Seq: 7, Discontinuity: true}, {Seq: 8, Discontinuity: true}}, []bool{true, true}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fake := new(fakeLadder)
+			l := NewLocal(LocalOptions{Preset: "fast", Threads: 3})
+			l.open = func(o ffmpeg.LadderOptions) (ladder, error) {
+				fake.opts = o
+				return fake, nil
+			}
+			s, err := l.Open("x", ladderOf("a"))
+			require.NoError(t, err)
+			require.Equal(t, ffmpeg.LadderOptions{Renditions: ladderOf("a"), Continuous: true, Preset: "fast", Threads: 3}, fake.opts)
+			var breaks []bool
+			for i := range c.segs {
+				c.segs[i].Data = []byte{byte(i)}
+				var got []byte
+				require.NoError(t, s.Transcode(t.Context(), &c.segs[i], func(n int, o ffmpeg.Output) { got = o.Data }))
+				require.Equal(t, c.segs[i].Data, got)
+				breaks = append(breaks, fake.inputs[i].Discontinuity)
+			}
+			require.Equal(t, c.breaks, breaks)
+			fake.err = errBroken
+			require.ErrorIs(t, s.Transcode(t.Context(), &c.segs[0], nil), errBroken)
+			s.Close()
+			require.Equal(t, 1, fake.closed)
+		})
+	}
+}
+
+func TestLocalTurns(t *testing.T) {
+	l := NewLocal(LocalOptions{})
+	var give []func()
+	for range runtime.GOMAXPROCS(0) {
+		release, err := l.Turn(t.Context())
+		require.NoError(t, err)
+		give = append(give, release)
+	}
+	_, err := l.Turn(contextWith(errBroken))
+	require.ErrorIs(t, err, errBroken)
+	give[0]()
+	_, err = l.Turn(t.Context())
+	require.NoError(t, err)
+}
