@@ -7,10 +7,10 @@ STATICCHECK_VERSION := v0.8.2
 FUZZTIME ?= 5s
 PKGS := ./...
 
-.PHONY: help run test build deps test-deps lint unit fuzz e2e bench clean
+.PHONY: help run test build deps test-deps lint unit fuzz e2e bench bench-transcode clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build ## install what is missing, start the example server on RTMP 1935 and HTTP 8000
 	$(BIN)/example
@@ -50,6 +50,10 @@ bench: test-deps ## print the benchmark table of docs/performance.md (takes some
 	@command -v wrk >/dev/null || $$(command -v sudo) apt-get install -y -qq wrk
 	$(GO) build -o $(BIN)/ ./cmd/... && $(GO) build -o $(BIN)/lpms-bench ./internal/bench
 	$(BIN)/lpms-bench
+
+bench-transcode: deps ## compare transcoding with ffmpeg: CPU, wall time, quality (CLIP=file, ARGS="-quick ...")
+	$(GO) build -o $(BIN)/lpms-bench-transcode ./internal/benchtranscode
+	$(BIN)/lpms-bench-transcode $(if $(CLIP),-clip "$(CLIP)") $(ARGS)
 
 clean: ## remove what was built
 	rm -rf $(BIN) .cache

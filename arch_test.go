@@ -14,18 +14,20 @@ const module = "github.com/livepeer/lpms"
 // allowed says which of our packages each package may import: the folder list is the
 // data path, and imports point one way (docs/architecture.md).
 var allowed = map[string][]string{
-	"":                   {"stream", "segmenter", "vidlistener", "vidplayer", "internal/rtmp"},
-	"stream":             {},
-	"ffmpeg":             {},
-	"internal/rtmp":      {},
-	"internal/codec":     {},
-	"segmenter":          {"stream", "ffmpeg", "internal/codec"},
-	"vidlistener":        {"stream", "internal/rtmp", "internal/codec"},
-	"vidplayer":          {"stream", "internal/rtmp"},
-	"cmd/example":        {"", "stream"},
-	"internal/testmedia": {"internal/rtmp"},
-	"internal/bench":     {"internal/rtmp", "internal/testmedia"},
-	"test/e2e":           {},
+	"":                        {"stream", "segmenter", "vidlistener", "vidplayer", "internal/rtmp"},
+	"stream":                  {},
+	"ffmpeg":                  {},
+	"internal/rtmp":           {},
+	"internal/codec":          {},
+	"segmenter":               {"stream", "ffmpeg", "internal/codec"},
+	"vidlistener":             {"stream", "internal/rtmp", "internal/codec"},
+	"vidplayer":               {"stream", "internal/rtmp"},
+	"cmd/example":             {"", "stream"},
+	"cmd/transcode":           {"ffmpeg"},
+	"internal/testmedia":      {"internal/rtmp"},
+	"internal/bench":          {"internal/rtmp", "internal/testmedia"},
+	"internal/benchtranscode": {"ffmpeg"},
+	"test/e2e":                {},
 }
 
 func goList(t *testing.T, format string) []string {

@@ -132,10 +132,83 @@ func (g *adtsGroup) full(alone bool) bool {
 // late reports whether something at a time would come a second after the group's start.
 func (g *adtsGroup) late(now clock) bool { return g.frames > 0 && now-g.dts > maxGroupTime }
 
-// take gives the group and begins a new one; the data is good until then next add.
+// take gives the group and begins a new one; the data is good until the next add.
 func (g *adtsGroup) take() unit {
 	g.frames = 0
 	return g.unit
+}
+
+// audioHeader reads the sample rate and the channels from the header of a frame of AAC (with
+// ADTS), MPEG audio, AC-3 or E-AC-3; the rate is 0 when it is not there.
+func audioHeader(codec string, b []byte) (rate, channels int) {
+	r := bitReader{data: b}
+	switch codec {
+	case "aac":
+		if a, _, _, ok := readADTS(b); ok {
+			channels = a.channels
+			if channels == 7 {
+				channels = 8
+			}
+			return aacRates[a.rate], channels
+		}
+	case "mp2", "mp3": // ISO/IEC 11172-3 2.4.1.3
+		if r.read(11) != 0x7ff {
+			return 0, 0
+		}
+		version := r.read(2) // 3 is MPEG-1, 2 MPEG-2, 0 MPEG-2.5
+		r.read(2 + 1 + 4)
+		index := r.read(2)
+		r.read(2)
+		channels = 2
+		if r.read(2) == 3 {
+			channels = 1
+		}
+		if r.bad || version == 1 || index == 3 {
+			return 0, 0
+		}
+		rate = []int{44100, 48000, 32000}[index]
+		if version < 3 {
+			rate /= 2
+		}
+		if version == 0 {
+			rate /= 2
+		}
+		return rate, channels
+	case "ac3", "eac3": // ETSI TS 102 366 5.3 and E.1.2
+		if r.read(16) != 0x0b77 {
+			return 0, 0
+		}
+		var index, blocks, mode, lfe int
+		if codec == "ac3" {
+			r.read(16)
+			index = r.read(2)
+			r.read(6 + 8)
+			mode = r.read(3)
+			if mode&1 != 0 && mode != 1 {
+				r.read(2)
+			}
+			if mode&4 != 0 {
+				r.read(2)
+			}
+			if mode == 2 {
+				r.read(2)
+			}
+			lfe = r.read(1)
+		} else {
+			r.read(16)
+			index, blocks = r.read(2), r.read(2)
+			mode, lfe = r.read(3), r.read(1)
+		}
+		if r.bad || index == 3 && codec == "ac3" {
+			return 0, 0
+		}
+		channels = []int{2, 1, 2, 3, 3, 4, 4, 5}[mode] + lfe
+		if index == 3 { // half the rate that the next bits say
+			return []int{24000, 22050, 16000, 0}[blocks], channels
+		}
+		return []int{48000, 44100, 32000}[index], channels
+	}
+	return 0, 0
 }
 
 // within reports whether a difference is at most by.

@@ -23,6 +23,8 @@ struct lpms_audio {
     SwrContext *swr;
     AVAudioFifo *fifo;
     AVFrame *frame;
+    AVFrame *next; // that the encoder did not take yet, or NULL
+    int ending, ended; // no more units come; the encoder knows it
     AVPacket *pkt;
     AVDictionary *options;
     int rate, channels;
@@ -71,6 +73,7 @@ void lpms_audio_close(lpms_audio **ap)
     swr_free(&a->swr);
     av_audio_fifo_free(a->fifo);
     av_frame_free(&a->frame);
+    av_frame_free(&a->next);
     av_packet_free(&a->pkt);
     av_dict_free(&a->options);
     av_freep(ap);
@@ -191,30 +194,44 @@ static lpms_result follow(lpms_audio *a, int64_t pts)
     return lpms_ok();
 }
 
-// Gives the encoder what the fifo holds, in frames; at the end also the rest.
-static lpms_result encode(lpms_audio *a, int end)
+// Takes the next frame from the fifo; at the end also a short one.
+static lpms_result next_frame(lpms_audio *a)
 {
-    int err = 0;
+    int err, n = FFMIN(av_audio_fifo_size(a->fifo), a->enc->frame_size);
+    AVFrame *f = a->next = av_frame_alloc();
 
-    while (err >= 0 && av_audio_fifo_size(a->fifo) >= (end ? 1 : a->enc->frame_size)) {
-        AVFrame *f = av_frame_alloc();
-        int n = FFMIN(av_audio_fifo_size(a->fifo), a->enc->frame_size);
-
-        if (!f)
-            return lpms_fail(AVERROR(ENOMEM), "av_frame_alloc");
-        f->format = FORMAT;
-        f->nb_samples = n;
-        f->sample_rate = a->enc->sample_rate;
-        if ((err = av_channel_layout_copy(&f->ch_layout, &a->enc->ch_layout)) >= 0 &&
-            (err = av_frame_get_buffer(f, 0)) >= 0 &&
-            (err = av_audio_fifo_read(a->fifo, (void **)f->extended_data, n)) >= 0) {
-            f->pts = av_rescale_q(a->base, (AVRational){1, LPMS_CLOCK}, a->enc->time_base) + a->given;
-            a->given += n;
-            err = avcodec_send_frame(a->enc, f);
-        }
-        av_frame_free(&f);
+    if (!f)
+        return lpms_fail(AVERROR(ENOMEM), "av_frame_alloc");
+    f->format = FORMAT;
+    f->nb_samples = n;
+    f->sample_rate = a->enc->sample_rate;
+    if ((err = av_channel_layout_copy(&f->ch_layout, &a->enc->ch_layout)) < 0 || (err = av_frame_get_buffer(f, 0)) < 0 ||
+        (err = av_audio_fifo_read(a->fifo, (void **)f->extended_data, n)) < 0) {
+        av_frame_free(&a->next);
+        return lpms_fail(err, "encode audio");
     }
-    return err < 0 ? lpms_fail(err, "encode audio") : lpms_ok();
+    f->pts = av_rescale_q(a->base, (AVRational){1, LPMS_CLOCK}, a->enc->time_base) + a->given;
+    a->given += n;
+    return lpms_ok();
+}
+
+// Gives the encoder one frame, or the end. lpms_again: there is none.
+static lpms_result encode(lpms_audio *a)
+{
+    lpms_result r = lpms_ok();
+    int err;
+
+    if (!a->next && av_audio_fifo_size(a->fifo) >= (a->ending ? 1 : a->enc->frame_size))
+        r = next_frame(a);
+    if (r.code < 0)
+        return r;
+    if (!a->next && (!a->ending || a->ended))
+        return lpms_fail(lpms_again, "encode audio");
+    if ((err = avcodec_send_frame(a->enc, a->next)) < 0)
+        return lpms_fail(err == AVERROR(EAGAIN) ? AVERROR_BUG : err, "encode audio");
+    a->ended = !a->next;
+    av_frame_free(&a->next);
+    return r;
 }
 
 // Decodes what the decoder holds.
@@ -257,10 +274,7 @@ lpms_result lpms_audio_send(lpms_audio *a, const lpms_unit *u)
     } else
         (void)avcodec_send_packet(a->dec, NULL);
     r = decode(a);
-    if (r.code >= 0 && a->enc)
-        r = encode(a, !u);
-    if (r.code >= 0 && a->enc && !u && (err = avcodec_send_frame(a->enc, NULL)) < 0)
-        r = lpms_fail(err, "encode audio");
+    a->ending = !u;
     return r;
 }
 
@@ -273,7 +287,12 @@ lpms_result lpms_audio_receive(lpms_audio *a, lpms_unit *u)
     if (!a->enc)
         return lpms_fail(lpms_again, "encode audio");
     av_packet_unref(pkt);
-    if ((err = avcodec_receive_packet(a->enc, pkt)) < 0)
+    while ((err = avcodec_receive_packet(a->enc, pkt)) == AVERROR(EAGAIN)) {
+        lpms_result r = encode(a);
+        if (r.code < 0)
+            return r;
+    }
+    if (err < 0)
         return lpms_fail(err == AVERROR_EOF ? lpms_again : err, "encode audio");
     u->track = 0;
     u->key = 1;

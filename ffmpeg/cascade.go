@@ -28,9 +28,13 @@ func cascade(all []*encodeRun) (roots []*encodeRun) {
 
 func (e *encodeRun) area() int { return e.sc.width * e.sc.height }
 
+// least is how many times as large a picture must be for another one to be made of it: what two
+// scalings in a row lose is not seen then.
+const least = 2
+
 // feeds reports whether c can be scaled from the pictures of e.
 func (e *encodeRun) feeds(c *encodeRun) bool {
 	return (e.rate.num == 0 || e.rate == c.rate) && e.pixFmt == c.pixFmt &&
 		e.spec.From == c.spec.From && e.spec.To == c.spec.To &&
-		e.sc.width >= c.sc.width && e.sc.height >= c.sc.height
+		e.sc.width >= least*c.sc.width && e.sc.height >= least*c.sc.height
 }

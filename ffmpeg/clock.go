@@ -45,3 +45,12 @@ func mulDiv(a, b, c int64) int64 {
 	}
 	return int64(n)
 }
+
+// floor is the largest multiple of unit that is not larger than c.
+func (c clock) floor(unit clock) clock {
+	n := c / unit
+	if c < 0 && n*unit != c {
+		n--
+	}
+	return n * unit
+}

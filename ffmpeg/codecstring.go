@@ -115,24 +115,11 @@ func (c codecInfo) hevc(first []byte) string {
 	return name
 }
 
-// vp9: "VP Codec ISO Media File Format Binding" 1.0. The profile is at the start of each
-// frame; the depth follows only in keyframes of the profiles 2 and 3.
+// vp9: "VP Codec ISO Media File Format Binding" 1.0.
 func (c codecInfo) vp9(first []byte) string {
 	profile, depth := c.profile, c.depth
-	r := bitReader{data: first}
-	if marker := r.read(2); marker == 2 {
-		profile = r.read(1) | r.read(1)<<1
-		if profile == 3 {
-			r.read(1)
-		}
-		existing, inter := r.read(1), r.read(1)
-		r.read(2)
-		if sync := r.read(24); existing == 0 && inter == 0 && sync == 0x498342 && profile >= 2 {
-			depth = 10 + 2*r.read(1)
-		}
-		if r.bad {
-			profile = c.profile
-		}
+	if h, ok := readVP9(first); ok {
+		profile, depth = h.profile, h.depth
 	}
 	if profile < 0 || profile > 3 {
 		return ""
@@ -145,6 +132,59 @@ func (c codecInfo) vp9(first []byte) string {
 		level = vp9Level(c.width, c.height)
 	}
 	return fmt.Sprintf("vp09.%02d.%02d.%02d", profile, level, depth)
+}
+
+// vp9Header is what a VP9 keyframe says of its pictures.
+type vp9Header struct {
+	profile, depth int
+	subX, subY     int // chroma subsampling
+	rgb            bool
+}
+
+// readVP9 reads the start of a keyframe: VP9 bitstream specification 6.2.
+func readVP9(b []byte) (h vp9Header, ok bool) {
+	r := bitReader{data: b}
+	if r.read(2) != 2 {
+		return h, false
+	}
+	h.profile = r.read(1) | r.read(1)<<1
+	if h.profile == 3 {
+		r.read(1)
+	}
+	existing, inter := r.read(1), r.read(1)
+	r.read(2)
+	if sync := r.read(24); existing != 0 || inter != 0 || sync != 0x498342 {
+		return h, false
+	}
+	h.depth, h.subX, h.subY = 8, 1, 1
+	if h.profile >= 2 {
+		h.depth = 10 + 2*r.read(1)
+	}
+	odd := h.profile&1 == 1
+	switch h.rgb = r.read(3) == 7; {
+	case h.rgb:
+		h.subX, h.subY = 0, 0
+	default:
+		r.read(1) // range
+		if odd {
+			h.subX, h.subY = r.read(1), r.read(1)
+		}
+	}
+	return h, !r.bad
+}
+
+// pixelFormat is libavutil's number for the pictures, below zero when it has none.
+func (h vp9Header) pixelFormat() int {
+	if h.rgb {
+		return C.AV_PIX_FMT_NONE
+	}
+	formats := map[[2]int][3]int{
+		{1, 1}: {C.AV_PIX_FMT_YUV420P, C.AV_PIX_FMT_YUV420P10LE, C.AV_PIX_FMT_YUV420P12LE},
+		{1, 0}: {C.AV_PIX_FMT_YUV422P, C.AV_PIX_FMT_YUV422P10LE, C.AV_PIX_FMT_YUV422P12LE},
+		{0, 1}: {C.AV_PIX_FMT_YUV440P, C.AV_PIX_FMT_YUV440P10LE, C.AV_PIX_FMT_YUV440P12LE},
+		{0, 0}: {C.AV_PIX_FMT_YUV444P, C.AV_PIX_FMT_YUV444P10LE, C.AV_PIX_FMT_YUV444P12LE},
+	}
+	return formats[[2]int{h.subX, h.subY}][h.depth/2-4]
 }
 
 // vp9Level is the lowest level for a size of picture, at 30 pictures per second (VP9

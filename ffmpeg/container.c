@@ -35,6 +35,44 @@ struct lpms_container {
     int sdt_size;
 };
 
+static lpms_result parse(AVCodecParameters *par, AVCodecContext *ctx, AVCodecParserContext *parser, AVPacket *pkt)
+{
+    uint8_t *out;
+    int err, size;
+
+    if ((err = avcodec_parameters_to_context(ctx, par)) < 0)
+        return lpms_fail(err, "avcodec_parameters_to_context");
+    parser->flags |= PARSER_FLAG_COMPLETE_FRAMES;
+    err = av_parser_parse2(parser, ctx, &out, &size, pkt->data, pkt->size, AV_NOPTS_VALUE, AV_NOPTS_VALUE, 0);
+    if (err < 0)
+        return lpms_fail(err, "av_parser_parse2");
+    if (parser->width > 0 && parser->height > 0) {
+        par->width = parser->width;
+        par->height = parser->height;
+    }
+    if (parser->format >= 0)
+        par->format = parser->format;
+    return lpms_ok();
+}
+
+lpms_result lpms_params_learn(AVCodecParameters *par, const uint8_t *data, int size)
+{
+    AVCodecParserContext *parser = av_parser_init(par->codec_id);
+    AVCodecContext *ctx = avcodec_alloc_context3(NULL);
+    AVPacket *pkt = av_packet_alloc(); // parsers need padding
+    lpms_result r = lpms_fail(AVERROR(ENOMEM), "av_parser_init");
+
+    if (parser && ctx && pkt && size > 0 && av_new_packet(pkt, size) >= 0) {
+        memcpy(pkt->data, data, size);
+        r = parse(par, ctx, parser, pkt);
+    }
+    av_packet_free(&pkt);
+    avcodec_free_context(&ctx);
+    if (parser)
+        av_parser_close(parser);
+    return r;
+}
+
 static int reserve(lpms_container *c, size_t n)
 {
     size_t need = c->at + n, room = FFMAX(c->room, IO_SIZE);

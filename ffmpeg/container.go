@@ -64,7 +64,7 @@ type containerTrack struct {
 	codec     string
 	video     bool
 	extradata []byte // for the header
-	known     bool   // extradata is
+	known     bool   // extradata and params are complete
 	stream    int    // number in the file; below zero when it is not in it
 
 	nal      nalSyntax
@@ -204,8 +204,7 @@ func (t *containerTrack) describe(format Format) {
 		var sets []byte
 		if t.prefixed, sets = t.nal.configRecord(t.extradata); t.prefixed == 0 {
 			sets = t.nal.parameterSets(t.extradata)
-			// Those of the first keyframe are what its pictures refer to.
-			t.known = format != FormatMP4
+			t.known = false // those of the first keyframe are what its pictures refer to
 		}
 		t.sets = sets
 		if format != FormatMP4 {
@@ -216,6 +215,14 @@ func (t *containerTrack) describe(format Format) {
 		t.adts, t.framed = adtsFromASC(t.extradata)
 	case "av1":
 		t.known = len(t.extradata) > 0
+	}
+	if format != FormatMP4 {
+		t.known = true
+	} else if !t.described() {
+		t.known = false
+	}
+	if par := t.params.c; format != FormatMP4 && !t.video && par.sample_rate <= 0 {
+		par.sample_rate = 48000 // libavformat wants one; the stream does not depend on it
 	}
 }
 
@@ -239,11 +246,11 @@ func (c *container) defaults(theirs map[string]string) [][2]string {
 	// clock, milliseconds by default.
 	o := [][2]string{{"movie_timescale", "90000"}}
 	if c.ours {
-		// negative_cts_offsets: the first picture's time is in the tfdt box, and no edit
-		// list is needed for pictures that are decoded before they are shown.
 		// skip_trailer: an index of fragments by file offset is of no use in memory, and
-		// would be wrong after an edit list was put in.
-		flags = "frag_keyframe+empty_moov+default_base_moof+negative_cts_offsets+skip_trailer"
+		// would be wrong after an edit list was put in. Without negative_cts_offsets:
+		// FFmpeg reads the times of such fragments late by as much as pictures are
+		// reordered.
+		flags = "frag_keyframe+empty_moov+default_base_moof+skip_trailer"
 		if slices.ContainsFunc(c.tracks, func(t containerTrack) bool { return strings.HasSuffix(t.codec, "ac3") }) {
 			flags += "+delay_moov" // its configuration is made from its first frames
 		}
@@ -255,8 +262,13 @@ func (c *container) defaults(theirs map[string]string) [][2]string {
 	// A header without samples cannot say when they start; the fragments do then.
 	c.exact = c.ours || !strings.Contains(flags, "delay_moov") &&
 		slices.ContainsFunc([]string{"empty_moov", "dash", "cmaf"}, func(f string) bool { return strings.Contains(flags, f) })
-	if c.exact {
+	switch {
+	case c.exact:
 		o = append(o, [2]string{"use_editlist", "0"})
+	case strings.Contains(flags, "frag_") && !strings.Contains(flags, "delay_moov"):
+		// The first fragment lies in the header, with edit lists that would make FFmpeg drop
+		// it: the times start at zero.
+		o = append(o, [2]string{"avoid_negative_ts", "make_zero"})
 	}
 	return o
 }
@@ -322,7 +334,10 @@ func (c *container) write(u unit) error {
 	if t.video {
 		c.pictures++
 	}
-	if t.learn(u); !c.ready() {
+	if err := t.learn(u); err != nil {
+		return c.fail(err)
+	}
+	if !c.ready() {
 		return nil
 	}
 	return c.startMP4()
@@ -419,25 +434,70 @@ func (c *container) ready() bool {
 	return !c.video || c.pictures >= headerPictures
 }
 
-// learn finds the configuration of a track that carries it in-band.
-func (t *containerTrack) learn(u unit) {
-	if t.known {
-		return
+// learn finds what a track carries in-band: its configuration, and what a transport stream
+// does not say of it.
+func (t *containerTrack) learn(u unit) error {
+	if t.known || t.video && !u.key {
+		return nil
 	}
+	if !t.described() {
+		if err := t.learnParams(u); err != nil {
+			return err
+		}
+	}
+	found := true
 	switch {
-	case t.nal != noNAL && u.key:
+	case t.nal != noNAL && t.prefixed == 0:
 		if sets := t.nal.parameterSets(u.data); sets != nil {
 			t.sets = sets
 		}
-		t.extradata, t.known = t.sets, t.sets != nil
+		t.extradata, found = t.sets, t.sets != nil
+	case len(t.extradata) > 0:
 	case t.codec == "aac":
-		if a, _, _, ok := readADTS(u.data); ok && a.channels > 0 {
-			t.extradata, t.known = a.asc(), true
+		var a adtsConfig
+		if a, _, _, found = readADTS(u.data); found {
+			found = a.channels > 0
+			t.extradata = a.asc()
 		}
-	case t.codec == "av1" && u.key:
+	case t.codec == "av1":
 		t.extradata = av1SequenceHeader(u.data)
-		t.known = t.extradata != nil
+		found = t.extradata != nil
 	}
+	t.known = found && t.described()
+	return nil
+}
+
+// described reports whether an MP4's header can be made of the parameters.
+func (t *containerTrack) described() bool {
+	par := t.params.c
+	if t.codec == "vp9" && par.format < 0 {
+		return false
+	}
+	if t.video {
+		return par.width > 0 && par.height > 0
+	}
+	return par.sample_rate > 0 && par.ch_layout.nb_channels > 0
+}
+
+func (t *containerTrack) learnParams(u unit) error {
+	par := t.params.c
+	switch {
+	case t.nal != noNAL || t.codec == "mpeg2video":
+		return resultError(C.lpms_params_learn(par, (*C.uint8_t)(unsafe.SliceData(u.data)), C.int(len(u.data))))
+	case t.codec == "vp9":
+		if h, ok := readVP9(u.data); ok {
+			par.format = C.int(h.pixelFormat())
+		}
+	case t.codec == "opus" && len(t.extradata) >= 19: // RFC 7845 5.1
+		par.sample_rate = 48000
+		C.av_channel_layout_default(&par.ch_layout, C.int(t.extradata[9]))
+	case !t.video:
+		if rate, channels := audioHeader(t.codec, u.data); rate > 0 {
+			par.sample_rate = C.int(rate)
+			C.av_channel_layout_default(&par.ch_layout, C.int(channels))
+		}
+	}
+	return nil
 }
 
 func (c *container) startMP4() error {
@@ -468,7 +528,7 @@ func (c *container) start(metadata map[string]string) error {
 	streams := 0
 	for i := range c.tracks {
 		t := &c.tracks[i]
-		if !t.known && c.format == FormatMP4 {
+		if !t.known {
 			continue
 		}
 		tag, scale := 0, 0
@@ -530,8 +590,8 @@ func timeScale(units []unit, track int) int {
 	return 90000
 }
 
-// findShifts looks for tracks that start before zero. The tfdt box has no sign: their times
-// are written later by as much as is needed, and an edit list takes it away again.
+// findShifts looks for tracks that are decoded from before zero on. The tfdt box has no sign:
+// their times are written later by as much as is needed, and an edit list takes it away again.
 func (c *container) findShifts() {
 	if !c.ours {
 		return
@@ -540,7 +600,7 @@ func (c *container) findShifts() {
 	for _, u := range c.queue {
 		if t := &c.tracks[u.track]; !seen[u.track] {
 			seen[u.track] = true
-			t.shift = max(-t.ticks(u.pts), 0)
+			t.shift = max(-t.ticks(u.dts), 0)
 		}
 	}
 }
@@ -692,7 +752,7 @@ func (c *container) emit(t *containerTrack, u unit) error {
 		dts = t.lastTick + 1
 		pts = max(pts, dts)
 	}
-	if c.format == FormatMP4 && t.begun && dts-t.lastTick > math.MaxInt32 || c.ours && pts < 0 {
+	if c.format == FormatMP4 && t.begun && dts-t.lastTick > math.MaxInt32 || c.ours && dts < 0 {
 		return ErrTimestamp // an MP4 cannot say it
 	}
 	if c.exact && (u.key && t.video || !c.video) {

@@ -12,6 +12,10 @@ struct AVCodecParameters;
 
 typedef struct lpms_container lpms_container;
 
+// Fills in the size and pixel format of a video track, which transport streams do not say,
+// from an access unit that begins with parameter sets.
+lpms_result lpms_params_learn(struct AVCodecParameters *par, const uint8_t *data, int size);
+
 // lpms_sample is a unit whose times are in the time base of its track.
 typedef struct lpms_sample {
     int track, key;

@@ -2,6 +2,8 @@
 #include "compat.h"
 #include "picture.h"
 
+#include <string.h>
+
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <libavutil/mathematics.h>
@@ -18,10 +20,19 @@ struct lpms_demuxer {
 lpms_result lpms_demuxer_open(lpms_demuxer **out, const uint8_t *data, size_t size, int fd, int container)
 {
     lpms_demuxer *d = *out = av_mallocz(sizeof(*d));
+    lpms_result r;
 
     if (!d || !(d->pkt = av_packet_alloc()))
         return lpms_fail(AVERROR(ENOMEM), "open demuxer");
-    return lpms_input_open(&d->in, data, size, fd, container);
+    r = lpms_input_open(&d->in, data, size, fd, container);
+    if (r.code >= 0)
+        d->in.fmt->correct_ts_overflow = 0; // whoever knows the segment before does it better
+    return r;
+}
+
+int lpms_demuxer_wraps(const lpms_demuxer *d)
+{
+    return !strcmp(d->in.fmt->iformat->name, "mpegts");
 }
 
 void lpms_demuxer_close(lpms_demuxer **dp)

@@ -22,6 +22,8 @@ type demuxer struct {
 	file   *os.File       // or nil
 	tracks []demuxTrack
 	closed bool
+	wraps  bool  // times are those of a transport stream
+	near   clock // a time that the next one is near, or noTime
 }
 
 type demuxTrack struct {
@@ -40,7 +42,7 @@ func openDemuxer(in Input) (*demuxer, error) {
 	if (in.Path == "") == (in.Data == nil) {
 		return nil, fmt.Errorf("%w: an input is either bytes or a path", ErrFormat)
 	}
-	d := &demuxer{}
+	d := &demuxer{near: noTime}
 	liveHandles.Add(1)
 	if err := d.open(in); err != nil {
 		d.close()
@@ -67,6 +69,7 @@ func (d *demuxer) open(in Input) (err error) {
 	if err := resultError(C.lpms_demuxer_open(&d.c, (*C.uint8_t)(unsafe.SliceData(in.Data)), C.size_t(len(in.Data)), fd, container)); err != nil {
 		return err
 	}
+	d.wraps = C.lpms_demuxer_wraps(d.c) != 0
 	return d.addTracks()
 }
 
@@ -124,7 +127,27 @@ func (d *demuxer) next() (unit, error) {
 			return unit{}, err
 		}
 	}
-	return unitFromC(&c), nil
+	u := unitFromC(&c)
+	if d.wraps {
+		d.unwrap(&u.dts)
+		d.unwrap(&u.pts)
+	}
+	return u, nil
+}
+
+// wrap is where the clock of transport streams begins again: 2^33 ticks of 90 kHz (ISO/IEC
+// 13818-1 2.4.3.7).
+const wrap = clockRate / 90000 << 33
+
+// unwrap lets time go on where that clock begins again.
+func (d *demuxer) unwrap(t *clock) {
+	if *t == noTime {
+		return
+	}
+	if d.near != noTime {
+		*t += (d.near - *t + wrap/2).floor(wrap)
+	}
+	d.near = *t
 }
 
 func unitFromC(c *C.lpms_unit) unit {

@@ -21,6 +21,9 @@ typedef struct lpms_demux_track {
 lpms_result lpms_demuxer_open(lpms_demuxer **d, const uint8_t *data, size_t size, int fd, int container);
 void lpms_demuxer_close(lpms_demuxer **d);
 
+// 1 when times are those of a transport stream: as they are there, of 33 bits.
+int lpms_demuxer_wraps(const lpms_demuxer *d);
+
 // Tracks may be added while units are read.
 int lpms_demuxer_tracks(const lpms_demuxer *d);
 lpms_demux_track lpms_demuxer_track(const lpms_demuxer *d, int index);

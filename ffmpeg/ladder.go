@@ -104,6 +104,7 @@ type Ladder struct {
 	decFor     *params
 	group      []unit // since the last keyframe of the source, when Continuous
 	groupBytes int
+	near       clock // the last time, when Continuous: the clock of transport streams wraps
 	sounds     []*sound
 	closed     bool
 }
@@ -126,7 +127,7 @@ func NewLadder(opts LadderOptions) (*Ladder, error) {
 		return nil, fmt.Errorf("%w: %s is not supported", ErrTranscoderHw, AccelerationNameLookup[opts.Accel])
 	}
 	opts.Renditions = slices.Clone(opts.Renditions)
-	l := &Ladder{opts: opts}
+	l := &Ladder{opts: opts, near: noTime}
 	for i, spec := range opts.Renditions {
 		r, err := newRung(i, spec, &opts)
 		if err != nil {
@@ -177,10 +178,14 @@ func (l *Ladder) transcode(ctx context.Context, in Input, sinks []io.Writer, pro
 	if err != nil {
 		return nil, err
 	}
+	if l.opts.Continuous && !in.Discontinuity {
+		d.near = l.near
+	}
 	defer d.close()
 	r := &run{Ladder: l, ctx: ctx, in: in, d: d, sinks: sinks, progress: progress, done: done}
-	defer r.close()
-	if err := r.run(); err != nil {
+	err = r.run()
+	r.close() // before what the renditions use is closed
+	if err != nil {
 		l.reset()
 		return nil, err
 	}
@@ -191,7 +196,7 @@ func (l *Ladder) transcode(ctx context.Context, in Input, sinks []io.Writer, pro
 func (l *Ladder) reset() {
 	l.dec.close()
 	l.dec = nil
-	l.group = nil
+	l.group, l.near = nil, noTime
 	for _, r := range l.rungs {
 		r.close()
 	}

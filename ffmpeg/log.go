@@ -1,5 +1,7 @@
 package ffmpeg
 
+// #cgo CFLAGS: -O3
+// #cgo LDFLAGS: -lm
 // #cgo pkg-config: libavformat libavcodec libavfilter libavutil libswscale libswresample
 // #include <libavutil/log.h>
 import "C"

@@ -12,22 +12,36 @@ import (
 // startsClean reports whether a decoder that knows nothing can decode u and all that
 // follows.
 func startsClean(p *params, u *unit) bool {
-	if p.c.codec_id != C.AV_CODEC_ID_H264 {
+	x := p.extradata()
+	length := 0 // of the fields in front of NAL units; 0 is Annex B
+	var clean func(nal []byte) bool
+	switch p.c.codec_id {
+	case C.AV_CODEC_ID_H264:
+		if len(x) >= 7 && x[0] == 1 {
+			length = int(x[4]&3) + 1
+		}
+		clean = func(nal []byte) bool { return nal[0]&0x1f == 5 } // ISO/IEC 14496-10 table 7-1: IDR
+	case C.AV_CODEC_ID_HEVC:
+		if len(x) >= 23 && x[0] == 1 {
+			length = int(x[21]&3) + 1
+		}
+		// ISO/IEC 23008-2 table 7-1: BLA and IDR, but not CRA, which leading pictures may follow
+		// that refer to pictures before it.
+		clean = func(nal []byte) bool { return nal[0]>>1&0x3f >= 16 && nal[0]>>1&0x3f <= 20 }
+	default:
 		return u.key
 	}
-	clean := false
+	found := false
 	each := func(nal []byte) bool {
-		if len(nal) > 0 && nal[0]&0x1f == 5 { // ISO/IEC 14496-10 table 7-1: IDR
-			clean = true
-		}
-		return !clean
+		found = len(nal) > 0 && clean(nal)
+		return !found
 	}
-	if x := p.extradata(); len(x) >= 7 && x[0] == 1 {
-		eachLengthNAL(u.data, int(x[4]&3)+1, each)
+	if length > 0 {
+		eachLengthNAL(u.data, length, each)
 	} else {
 		eachNAL(u.data, each)
 	}
-	return clean
+	return found
 }
 
 // eachNAL calls f for the NAL units of Annex B data until it returns false.

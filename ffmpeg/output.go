@@ -21,7 +21,9 @@ type output struct {
 	c           *container
 	first       []byte // the first keyframe
 	waiting     [2][]unit
-	bytes       int // waiting
+	last        [2]clock // DTS
+	any         [2]bool  // last is set
+	bytes       int      // waiting
 	codecs      [2]string
 	written     int64
 	info        OutputInfo
@@ -60,7 +62,7 @@ func (o *output) setVideo(video *params, w, h int, rate rational) error {
 		tracks = append(tracks, o.audioTrack)
 		o.codecs[audioTrack] = codecString(o.audioTrack, nil)
 	}
-	c, err := newContainer(tracks, containerOptions{format: o.spec.Profile.Format, metadata: o.spec.Metadata})
+	c, err := newContainer(tracks, containerOptions{format: o.spec.Profile.Format, muxer: o.spec.Muxer, metadata: o.spec.Metadata})
 	if err != nil {
 		return err
 	}
@@ -78,12 +80,25 @@ func (o *output) audio(u unit) { o.add(audioTrack, u) }
 func (o *output) add(track int, u unit) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.any[track] && u.dts <= o.last[track] {
+		return // time went back: no container takes it
+	}
+	o.last[track], o.any[track] = u.dts, true
 	if track == videoTrack && o.codecs[videoTrack] == "" && u.key && o.videoParams != nil {
 		o.codecs[videoTrack] = codecString(o.videoParams, u.data)
 	}
 	o.waiting[track] = append(o.waiting[track], u)
 	if o.bytes += len(u.data); o.bytes > maxWaiting && o.c != nil && o.err == nil {
 		o.err = o.drain(false)
+	}
+}
+
+// fail says that there will be no output.
+func (o *output) fail(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err == nil {
+		o.err = err
 	}
 }
 

@@ -153,7 +153,7 @@ func (r *run) begin() error {
 	}
 	r.last = noTime
 	r.repairVideo = repair{step: r.rate.period(), last: noTime}
-	r.repairAudio = repair{step: clockRate / 50, last: noTime}
+	r.repairAudio = repair{step: r.audioStep(), last: noTime}
 	for i, g := range r.rungs {
 		o := &output{spec: &g.spec, sink: r.sinks[i]}
 		if r.audio >= 0 && g.spec.Audio.Name == "copy" {
@@ -161,9 +161,7 @@ func (r *run) begin() error {
 		}
 		r.outputs = append(r.outputs, o)
 	}
-	if err := r.beginSounds(); err != nil {
-		return err
-	}
+	r.beginSounds()
 	for i, g := range r.rungs {
 		if err := r.beginCopy(g, r.outputs[i]); err != nil {
 			r.fail(i, err)
@@ -184,6 +182,23 @@ func (r *run) beginCopy(g *rung, o *output) error {
 		return fmt.Errorf("%w: %w for this rendition", ErrTranscoderVid, errNoMedia)
 	}
 	return o.setVideo(nil, 0, 0, rational{})
+}
+
+// audioStep is the duration of an audio unit: containers time only the first of several.
+func (r *run) audioStep() clock {
+	i := slices.IndexFunc(r.window, func(u unit) bool { return u.track == r.audio })
+	if i < 0 {
+		return 0
+	}
+	p := r.d.tracks[r.audio].params
+	rate, _ := audioHeader(p.codecName(), r.window[i].data)
+	if rate == 0 {
+		rate = int(p.c.sample_rate)
+	}
+	if p.codecName() != "aac" || rate <= 0 {
+		return r.window[i].duration
+	}
+	return 1024 * clockRate / clock(rate)
 }
 
 // pictureTimes are the times of the pictures in the window.
@@ -254,7 +269,7 @@ func (r *run) preroll() error {
 		return nil
 	}
 	first := r.window[i]
-	known := len(r.group) > 0 && !r.in.Discontinuity
+	known := len(r.group) > 0 && !r.in.Discontinuity && follows(r.group[len(r.group)-1], first)
 	r.wanted = make(map[clock]bool)
 	for _, t := range r.pictureTimes() {
 		if known || t >= first.pts || !first.key {
@@ -273,6 +288,11 @@ func (r *run) preroll() error {
 		}
 	}
 	return nil
+}
+
+// follows reports whether v can be the unit after u in a stream.
+func follows(u, v unit) bool {
+	return v.dts != noTime && u.dts != noTime && v.dts > u.dts && v.dts-u.dts < clockRate
 }
 
 // take handles one unit; those of the window have been through the audio encoders.
@@ -299,9 +319,7 @@ func (r *run) take(u *unit, windowed bool) error {
 	case r.audio:
 		if !windowed {
 			r.repairAudio.times(u)
-			if err := r.encodeAudio(u); err != nil {
-				return err
-			}
+			r.encodeAudio(u)
 		}
 		if r.video < 0 {
 			r.last = max(r.last, u.pts)
@@ -321,7 +339,7 @@ func (r *run) take(u *unit, windowed bool) error {
 
 // within reports whether a rendition shows what is at pts.
 func (r *run) within(g *rung, pts clock) bool {
-	return pts >= r.start+toClock(g.spec.From) && (g.spec.To == 0 || pts < r.start+toClock(g.spec.To))
+	return (g.spec.From == 0 || pts >= r.start+toClock(g.spec.From)) && (g.spec.To == 0 || pts < r.start+toClock(g.spec.To))
 }
 
 // maxGroup limits what is kept of a group of pictures.
@@ -476,14 +494,13 @@ func (r *run) end() error {
 			return err
 		}
 	}
+	r.near = r.endTime
 	if r.dec != nil && r.decoded.Frames == 0 {
 		if err := r.bypass(); err != nil {
 			return err
 		}
 	}
-	if err := r.endSounds(); err != nil {
-		return err
-	}
+	r.endSounds()
 	r.stopEncodes(nil)
 	for i, g := range r.rungs {
 		if r.encodes != nil && r.encodes[i] != nil || r.results[i].Err != nil {
@@ -521,7 +538,11 @@ func (r *run) bypass() error {
 // stopEncodes lets the renditions complete the segment, or give it up, and waits for them.
 func (r *run) stopEncodes(failed error) {
 	for _, e := range r.roots {
-		e.finishInput(r.endTime, failed)
+		end := r.endTime
+		if e.spec.To > 0 {
+			end = min(end, r.start+toClock(e.spec.To))
+		}
+		e.finishInput(end, failed)
 	}
 	r.roots = nil
 	r.wg.Wait()

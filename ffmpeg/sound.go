@@ -5,7 +5,16 @@ type sound struct {
 	settings audioSettings
 	rungs    []int
 	enc      *audioEncoder // open between segments when the ladder is continuous
+	next     clock         // the time after the last unit, or noTime
+	err      error         // why there is none in this segment
 }
+
+// largestGap is how far apart the sound of two segments in a row may be.
+const largestGap = clockRate / 4
+
+// largestHole is how much silence is made where units are missing. After a longer one, sound
+// begins again.
+const largestHole = 2 * clockRate
 
 // addSound finds the sound of a rendition.
 func (l *Ladder) addSound(r *rung) {
@@ -26,67 +35,96 @@ func (s *sound) close() {
 	s.enc = nil
 }
 
-// beginSounds opens the audio encoders and gives them the window, so that what they make is
-// known before containers are opened. Renditions whose audio cannot be decoded go without.
-func (r *run) beginSounds() error {
+// beginSounds gives the window to the audio encoders, so that what they make is known
+// before containers are opened.
+func (r *run) beginSounds() {
 	if r.audio < 0 {
-		return nil
+		return
 	}
-	track := r.d.tracks[r.audio].params
 	for _, s := range r.sounds {
-		if s.enc != nil && (r.in.Discontinuity || !s.enc.source.equal(track)) {
+		s.err = nil
+		if r.in.Discontinuity {
 			s.close()
 		}
-		if s.enc == nil {
-			enc, err := openAudioEncoder(track, s.settings)
-			if err != nil {
-				return err
-			}
-			s.enc = enc
-		}
 	}
+	first := true
 	for i := range r.window {
-		if u := &r.window[i]; u.track == r.audio {
-			r.repairAudio.times(u)
-			if err := r.encodeAudio(u); err != nil {
-				return err
+		u := &r.window[i]
+		if u.track != r.audio {
+			continue
+		}
+		r.repairAudio.times(u)
+		for _, s := range r.sounds {
+			if first && !(u.pts - s.next).within(largestGap) {
+				s.close() // another segment than the next one
 			}
 		}
+		first = false
+		r.encodeAudio(u)
 	}
 	for _, s := range r.sounds {
 		for _, i := range s.rungs {
-			r.outputs[i].audioTrack = s.enc.params
+			if s.enc != nil {
+				r.outputs[i].audioTrack = s.enc.params
+			}
+			if s.err != nil {
+				r.outputs[i].fail(s.err)
+			}
 		}
 	}
-	return nil
 }
 
-// encodeAudio gives a unit to the audio encoders; nil is the end.
-func (r *run) encodeAudio(u *unit) error {
+// encodeAudio gives a unit to the audio encoders; nil is the end. What fails, fails for the
+// renditions that wanted it.
+func (r *run) encodeAudio(u *unit) {
 	for _, s := range r.sounds {
-		err := s.enc.encode(u, func(u unit) {
+		if s.err != nil {
+			continue
+		}
+		if s.err = r.encodeSound(s, u); s.err != nil {
+			s.close()
 			for _, i := range s.rungs {
-				if g := r.rungs[i]; g.spec.From == 0 && g.spec.To == 0 || r.within(g, u.pts) {
-					r.outputs[i].audio(u)
-				}
+				r.outputs[i].fail(s.err)
 			}
-		})
+		}
+	}
+}
+
+func (r *run) encodeSound(s *sound, u *unit) error {
+	track := r.d.tracks[r.audio].params
+	if s.enc != nil && u != nil && (!s.enc.source.equal(track) || !(u.pts - s.next).within(largestHole)) {
+		s.close()
+	}
+	if s.enc == nil {
+		if u == nil {
+			return nil
+		}
+		enc, err := openAudioEncoder(track, s.settings)
 		if err != nil {
 			return err
 		}
+		s.enc = enc
 	}
-	return nil
+	if u != nil {
+		s.next = u.pts + r.repairAudio.step
+	}
+	return s.enc.encode(u, func(u unit) {
+		for _, i := range s.rungs {
+			if r.within(r.rungs[i], u.pts) {
+				r.outputs[i].audio(u)
+			}
+		}
+	})
 }
 
 // endSounds completes the audio. An encoder that stays open gives its last frames in the
 // next segment, so that there is no gap.
-func (r *run) endSounds() error {
+func (r *run) endSounds() {
 	if r.audio < 0 || r.opts.Continuous {
-		return nil
+		return
 	}
-	err := r.encodeAudio(nil)
+	r.encodeAudio(nil)
 	for _, s := range r.sounds {
 		s.close()
 	}
-	return err
 }

@@ -31,7 +31,7 @@ type Options struct {
 	// several machines wants more. Each costs a goroutine.
 	Parallel int
 	// Retryable reports whether a segment that failed as a whole may be tried once more.
-	// Default: always.
+	// Default ffmpeg.Retryable. An engine with errors of its own wants its own answer.
 	Retryable func(error) bool
 	// OnEvent is told what happens, from several goroutines at once. The stream waits for
 	// it. Default: nobody.
@@ -53,7 +53,7 @@ func (o *Options) validate() error {
 	o.Parallel = max(o.Parallel, 1)
 	o.MaxLag = max(o.MaxLag, 0)
 	if o.Retryable == nil {
-		o.Retryable = func(error) bool { return true }
+		o.Retryable = ffmpeg.Retryable
 	}
 	if o.OnEvent == nil {
 		o.OnEvent = func(Event) {}

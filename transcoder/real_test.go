@@ -147,3 +147,24 @@ func TestRealLadder(t *testing.T) {
 		})
 	}
 }
+
+// A session whose stream has left segments out goes on exactly where the source is.
+func TestRealGap(t *testing.T) {
+	session, err := NewLocal(LocalOptions{}).Open("real", []ffmpeg.Rendition{
+		{Profile: ffmpeg.VideoProfile{Name: "small", Resolution: "256x144", Bitrate: "200k"}},
+	})
+	require.NoError(t, err)
+	defer session.Close()
+	for i, seg := range realSegments(t, tenSeconds) {
+		if i == 2 {
+			continue
+		}
+		seg.Seq = uint64(firstSeq + i)
+		want := probe(t, seg.Data)
+		want.width, want.height = 256, 144
+		var got ffmpeg.Output
+		require.NoError(t, session.Transcode(t.Context(), &seg, func(_ int, out ffmpeg.Output) { got = out }))
+		require.NoError(t, got.Err)
+		require.Equal(t, want, probe(t, got.Data), "segment %d", i)
+	}
+}

@@ -656,3 +656,13 @@ func TestIndependent(t *testing.T) {
 		require.Equal(t, c.want, tr.segment(&rendition{}, s).Independent, "%+v", c)
 	}
 }
+
+func TestEventString(t *testing.T) {
+	require.Equal(t, "segment 7 of all renditions: skipped, 1.5s behind the source", Event{Kind: Skipped, Seq: 7, Lag: 1500 * time.Millisecond}.String())
+	require.Equal(t, "segment 7 of a: failed, 0s behind the source: broken segment", Event{Kind: Failed, Seq: 7, Rendition: "a", Err: errBroken}.String())
+	seen := make(map[string]bool)
+	for k := Done; k <= Returned+1; k++ {
+		require.False(t, seen[k.String()])
+		seen[k.String()] = true
+	}
+}

@@ -1,3 +1,0 @@
-package ffmpeg
-import "os"
-func init(){ if os.Getenv("FFLOG")!="" { FfmpegSetLogLevel(32) } }

@@ -1,0 +1,174 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// row is one line of the table of limits.
+type row struct {
+	what, figure, limit string
+	met                 string // verdict; empty when there is no limit
+}
+
+func verdict(met bool) string {
+	if met {
+		return "yes"
+	}
+	return "**no**"
+}
+
+// table is a table of plain figures.
+type table struct {
+	head []string
+	rows [][]string
+}
+
+func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+func (t *table) print(w io.Writer) {
+	line := func(cells []string) {
+		fmt.Fprint(w, "|")
+		for _, c := range cells {
+			if c == "" {
+				c = "-"
+			}
+			fmt.Fprintf(w, " %s |", strings.NewReplacer("|", "\\|", "\n", " ").Replace(c))
+		}
+		fmt.Fprintln(w)
+	}
+	line(t.head)
+	fmt.Fprintln(w, strings.Repeat("|---", len(t.head))+"|")
+	for _, r := range t.rows {
+		line(r)
+	}
+}
+
+// report is what was measured with one clip.
+type report struct {
+	title  string
+	rows   []row
+	tables []table
+}
+
+func (r *report) print(w io.Writer) {
+	fmt.Fprintf(w, "### %s\n\n", r.title)
+	t := table{head: []string{"what", "measured", "limit", "ok?"}}
+	for _, r := range r.rows {
+		t.add(r.what, r.figure, r.limit, r.met)
+	}
+	for _, t := range append([]table{t}, r.tables...) {
+		if len(t.rows) > 0 {
+			t.print(w)
+			fmt.Fprintln(w)
+		}
+	}
+}
+
+// maxOthers is how many cores other programs may take without spoiling the figures.
+const maxOthers = 0.3
+
+func printReports(w io.Writer, b *bench, reports []*report) {
+	fmt.Fprintf(w, "%s, %s. ", b.begin.UTC().Format("2006-01-02 15:04 UTC"), machine())
+	fmt.Fprintf(w, "Other programs took %s cores during the worst timed run.\n\n", number(max(b.others, 0)))
+	if b.others > maxOthers {
+		fmt.Fprint(w, "**That is too much for wall times, and CPU times are a few percent off: run it again.**\n\n")
+	}
+	fmt.Fprintf(w, "Command: `%s`\n\n", strings.Join(os.Args, " "))
+	for _, r := range reports {
+		r.print(w)
+	}
+	for _, n := range b.notes {
+		fmt.Fprintln(w, "- "+n)
+	}
+}
+
+// machine describes where the figures come from.
+func machine() string {
+	model := "unknown CPU"
+	info, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(info)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
+			model = strings.TrimSpace(value)
+			break
+		}
+	}
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return fmt.Sprintf("%d cores of %s, Linux %s, %s", runtime.NumCPU(), model, strings.TrimSpace(string(kernel)), runtime.Version())
+}
+
+// The kernel reports processor time in ticks of USER_HZ, which is 100 everywhere.
+const tick = 10 * time.Millisecond
+
+// foreignTime is the processor time that the machine has spent on other programs than this
+// one and those that it started and that have ended.
+func foreignTime() time.Duration {
+	b, _ := os.ReadFile("/proc/stat")
+	line, _, _ := strings.Cut(string(b), "\n")
+	var sum time.Duration
+	for i, f := range strings.Fields(line) {
+		// user, nice, system, then idle and iowait, then irq, softirq and steal; guests
+		// are in user (proc_stat(5)).
+		if i == 0 || i == 4 || i == 5 || i > 8 {
+			continue
+		}
+		n, _ := strconv.ParseInt(f, 10, 64)
+		sum += time.Duration(n) * tick
+	}
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var u syscall.Rusage
+		if syscall.Getrusage(who, &u) == nil {
+			sum -= time.Duration(u.Utime.Nano() + u.Stime.Nano())
+		}
+	}
+	return sum
+}
+
+// median is the middle one, or the mean of the two in the middle; 0 of nothing.
+func median(f []float64) float64 {
+	n := len(f)
+	if n == 0 {
+		return 0
+	}
+	s := slices.Sorted(slices.Values(f))
+	return (s[(n-1)/2] + s[n/2]) / 2
+}
+
+// ratios divides pairwise.
+func ratios(a, b []float64) []float64 {
+	var r []float64
+	for i := range min(len(a), len(b)) {
+		r = append(r, a[i]/b[i])
+	}
+	return r
+}
+
+// span is the least and the most.
+func span(f []float64) (low, high float64) {
+	if len(f) == 0 {
+		return 0, 0
+	}
+	return slices.Min(f), slices.Max(f)
+}
+
+// number prints three significant digits of what is below 100.
+func number(f float64) string {
+	switch a := math.Abs(f); {
+	case a >= 99.95:
+		return fmt.Sprintf("%.0f", f)
+	case a >= 9.995:
+		return fmt.Sprintf("%.1f", f)
+	default:
+		return fmt.Sprintf("%.2f", f)
+	}
+}
