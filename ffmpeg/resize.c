@@ -153,12 +153,29 @@ static void widen_avx2(int16_t *dst, const uint8_t *src, int n)
     widen_plain(dst + x, src + x, n - x);
 }
 
+// The loops over a filter's taps are unrolled for the usual lengths.
+#define FOR_TAPS(taps, f)                                                                                              \
+    switch (taps) {                                                                                                    \
+    case 4: f(4); break;                                                                                               \
+    case 5: f(5); break;                                                                                               \
+    case 6: f(6); break;                                                                                               \
+    case 7: f(7); break;                                                                                               \
+    case 8: f(8); break;                                                                                               \
+    case 9: f(9); break;                                                                                               \
+    case 10: f(10); break;                                                                                             \
+    case 12: f(12); break;                                                                                             \
+    case 13: f(13); break;                                                                                             \
+    default: f(taps);                                                                                                  \
+    }
+
+#define ALWAYS_INLINE inline __attribute__((always_inline, target("avx2")))
+
 // Lines are longer than n by up to 31 samples, which may be anything.
-__attribute__((target("avx2")))
-static void down_avx2(int16_t *dst, const int16_t *const *lines, const int32_t *c, int taps, int n)
+static ALWAYS_INLINE void down_taps(int16_t *dst, const int16_t *const *lines, const int32_t *c, const int taps, int n)
 {
     for (int x = 0; x < n; x += 32) {
         __m256i a = _mm256_setzero_si256(), b = a;
+#pragma GCC unroll 16
         for (int k = 0; k < taps; k++) {
             const __m256i *line = (const __m256i *)(lines[k] + x);
             __m256i w = _mm256_set1_epi32(c[k]);
@@ -168,6 +185,13 @@ static void down_avx2(int16_t *dst, const int16_t *const *lines, const int32_t *
         _mm256_storeu_si256((__m256i *)(dst + x), a);
         _mm256_storeu_si256((__m256i *)(dst + x) + 1, b);
     }
+}
+
+__attribute__((target("avx2")))
+static void down_avx2(int16_t *dst, const int16_t *const *lines, const int32_t *c, int taps, int n)
+{
+#define DOWN(t) down_taps(dst, lines, c, t, n)
+    FOR_TAPS(taps, DOWN)
 }
 
 // Turns 8 samples of 8 lanes.
@@ -216,22 +240,29 @@ static inline void store_turned(uint8_t *dst, ptrdiff_t stride, int lanes, const
         _mm_storeu_si128((__m128i *)(dst + lane * stride), r[lane]);
 }
 
+// Makes 16 samples from x on of all lanes.
+static ALWAYS_INLINE void across_taps(__m128i *column, const int16_t *turned, const int *first, const int32_t *c, const int taps)
+{
+    const __m256i half = _mm256_set1_epi16(16);
+
+    for (int i = 0; i < 16; i++, c += taps) {
+        const __m256i *s = (const __m256i *)(turned + (ptrdiff_t)first[i] * LANES);
+        __m256i sum = half;
+#pragma GCC unroll 16
+        for (int k = 0; k < taps; k++)
+            sum = _mm256_add_epi16(sum, _mm256_mulhrs_epi16(_mm256_loadu_si256(s + k), _mm256_set1_epi32(c[k])));
+        sum = _mm256_srai_epi16(sum, 5);
+        column[i] = _mm_packus_epi16(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+    }
+}
+
 __attribute__((target("avx2")))
 static void across_avx2(uint8_t *dst, ptrdiff_t stride, int lanes, const int16_t *turned, const axis *a, int x, int end)
 {
-    const __m256i half = _mm256_set1_epi16(16);
-    const int32_t *c = a->coefficients + (size_t)x * a->taps;
-
     for (; x + 16 <= end; x += 16) {
         __m128i column[16];
-        for (int i = 0; i < 16; i++, c += a->taps) {
-            const __m256i *s = (const __m256i *)(turned + (ptrdiff_t)a->first[x + i] * LANES);
-            __m256i sum = half;
-            for (int k = 0; k < a->taps; k++)
-                sum = _mm256_add_epi16(sum, _mm256_mulhrs_epi16(_mm256_loadu_si256(s + k), _mm256_set1_epi32(c[k])));
-            sum = _mm256_srai_epi16(sum, 5);
-            column[i] = _mm_packus_epi16(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
-        }
+#define ACROSS(t) across_taps(column, turned, a->first + x, a->coefficients + (size_t)x * a->taps, t)
+        FOR_TAPS(a->taps, ACROSS)
         store_turned(dst + x, stride, lanes, column);
     }
     across_plain(dst, stride, lanes, turned, a, x, end);

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -70,6 +71,9 @@ func measureParts(ctx context.Context, b *bench, c *clip, of *contenders, r *rep
 	var mine []float64
 	for n, begin := 0, time.Now(); !b.enough(n, min(b.repeat, 2), begin); n++ {
 		for _, g := range groups {
+			if err := b.calm(ctx); err != nil {
+				return err
+			}
 			if err := together(ctx, g); err != nil {
 				return err
 			}
@@ -87,11 +91,11 @@ func measureParts(ctx context.Context, b *bench, c *clip, of *contenders, r *rep
 
 	cpu := make(map[string]float64)
 	t := table{head: []string{"part, by ffmpeg alone", "CPU s", "of ours"}}
-	total := median(mine)
+	total := slices.Min(mine)
 	sum := 0.0
 	for _, g := range groups {
 		for _, p := range g {
-			f := median(p.cpu)
+			f := slices.Min(p.cpu)
 			for _, l := range p.less {
 				f -= cpu[l]
 			}
@@ -100,7 +104,7 @@ func measureParts(ctx context.Context, b *bench, c *clip, of *contenders, r *rep
 	}
 	// The encoders were measured before the reading that they contain.
 	for _, p := range encodes {
-		cpu[p.name] = max(median(p.cpu)-cpu[p.less[0]], 0)
+		cpu[p.name] = max(slices.Min(p.cpu)-cpu[p.less[0]], 0)
 	}
 	for _, g := range groups[1:] {
 		for _, p := range g {
@@ -122,7 +126,7 @@ func measureParts(ctx context.Context, b *bench, c *clip, of *contenders, r *rep
 		limit:  "at most " + percent(maxOverhead),
 		met:    verdict(over <= maxOverhead),
 	})
-	b.note("Parts: processes of ffmpeg that do nothing else, over the whole stream; decode (with demuxing, 1 thread) and the encodes run at the same time, as they do in a ladder. Encodes are from raw pictures of the right size, minus a process that only reads these; scaling is minus decode; all, and ours, are minus the start of a process. \"Demux and mux\" copies all renditions of the long process into segments.")
+	b.note("Parts: processes of ffmpeg that do nothing else, over the whole stream; decode (with demuxing, 1 thread) and the encodes run at the same time, as they do in a ladder. Encodes are from raw pictures of the right size, minus a process that only reads these; scaling is minus decode; all, and ours, are minus the start of a process. \"Demux and mux\" copies all renditions of the long process into segments. Each is the least of its runs: what disturbs a run only adds to it.")
 	return nil
 }
 
