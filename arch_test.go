@@ -20,6 +20,7 @@ var allowed = map[string][]string{
 	"internal/rtmp":           {},
 	"internal/codec":          {},
 	"segmenter":               {"stream", "ffmpeg", "internal/codec"},
+	"transcoder":              {"stream", "ffmpeg"},
 	"vidlistener":             {"stream", "internal/rtmp", "internal/codec"},
 	"vidplayer":               {"stream", "internal/rtmp"},
 	"cmd/example":             {"", "stream"},

@@ -45,6 +45,7 @@ type container struct {
 	limit    int
 	check    fragmentCheck
 	edited   bool // the header has its edit lists
+	begun    bool // something was written
 	finished bool
 	closed   bool
 	err      error // after which nothing can be written
@@ -755,7 +756,7 @@ func (c *container) emit(t *containerTrack, u unit) error {
 	if c.format == FormatMP4 && t.begun && dts-t.lastTick > math.MaxInt32 || c.ours && dts < 0 {
 		return ErrTimestamp // an MP4 cannot say it
 	}
-	if c.exact && (u.key && t.video || !c.video) {
+	if c.exact && (u.key && t.video || !c.video || !c.begun) {
 		if err := resultError(C.lpms_container_break(c.c)); err != nil {
 			return c.fail(err)
 		}
@@ -767,6 +768,7 @@ func (c *container) emit(t *containerTrack, u unit) error {
 	if u.key || !t.video {
 		s.key = 1
 	}
+	c.begun = true
 	r := C.lpms_container_write(c.c, s, (*C.uint8_t)(unsafe.SliceData(u.data)), C.int(len(u.data)))
 	if r.code == C.lpms_no_room {
 		return c.fail(ErrTooLarge)

@@ -58,6 +58,11 @@ func (d *demuxer) open(in Input) (err error) {
 			return err
 		}
 		fd = C.int(d.file.Fd())
+		// A pipe cannot be read twice: libavformat has to find out by itself.
+		start := make([]byte, 4096)
+		if n, _ := d.file.ReadAt(start, 0); n > 0 {
+			container = C.int(sniffStart(start[:n]))
+		}
 	} else {
 		n, err := sniff(in.Data)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"unsafe"
 )
@@ -81,6 +82,9 @@ func openEncoder(cfg encoderConfig, stay bool) (*encoder, error) {
 
 func (e *encoder) open() error {
 	cfg := &e.cfg
+	if _, set := os.LookupEnv("SVT_LOG"); !set && cfg.name == "libsvtav1" {
+		os.Setenv("SVT_LOG", "1") // it writes to standard error by itself: errors only
+	}
 	name := C.CString(cfg.name)
 	defer C.free(unsafe.Pointer(name))
 	c := C.lpms_encoder_config{

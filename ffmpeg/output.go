@@ -10,16 +10,14 @@ import (
 // output gathers the units of one rendition and writes them to its container in the order
 // of their decoding times. Video and audio come from different goroutines.
 type output struct {
-	spec    *Rendition
-	sink    io.Writer
-	srcRate rational
+	spec *Rendition
+	sink io.Writer
 
 	mu          sync.Mutex
 	hasVideo    bool
 	videoParams *params
 	audioTrack  *params // nil without
 	c           *container
-	first       []byte // the first keyframe
 	waiting     [2][]unit
 	last        [2]clock // DTS
 	any         [2]bool  // last is set
@@ -27,8 +25,6 @@ type output struct {
 	codecs      [2]string
 	written     int64
 	info        OutputInfo
-	media       MediaInfo
-	start, end  clock
 	err         error
 }
 

@@ -99,7 +99,7 @@ type VideoProfile struct {
 	AspectRatio  string // of the box, as 16:9; it is informative
 	Format       Format
 	Profile      Profile
-	GOP          time.Duration // between keyframes; 0 only at the starts of segments; GOPIntraOnly
+	GOP          time.Duration // between keyframes; 0 leaves it to the encoder: at segments' starts, and where scenes change; GOPIntraOnly
 	Encoder      VideoCodec
 	ColorDepth   ColorDepthBits
 	ChromaFormat ChromaSubsampling

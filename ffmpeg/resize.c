@@ -264,6 +264,8 @@ static void across_avx2(uint8_t *dst, ptrdiff_t stride, int lanes, const int16_t
 #define ACROSS(t) across_taps(column, turned, a->first + x, a->coefficients + (size_t)x * a->taps, t)
         FOR_TAPS(a->taps, ACROSS)
         store_turned(dst + x, stride, lanes, column);
+        if (end - x > 16 && end - x < 32)
+            x = end - 32; // the last ones once more, rather than one by one
     }
     across_plain(dst, stride, lanes, turned, a, x, end);
 }

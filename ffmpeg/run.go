@@ -31,8 +31,11 @@ type run struct {
 	wanted       map[clock]bool // times of pictures, when others will come
 	lead         []clock        // times that the first picture is shown at, too
 	last         clock          // the last picture's time
+	decoding     bool           // there are pictures that a rendition needs
 	decoded      MediaInfo
-	filter       *filter // or nil
+	filter       *filter       // or nil
+	pictures     []frame       // decoded, not handed on yet
+	turns        chan struct{} // how many goroutines may work at a time, nil before there are others
 
 	outputs []*output
 	encodes []*encodeRun // one for each rendition, nil for those that encode no pictures
@@ -257,6 +260,7 @@ func (r *run) openDecoder() error {
 			return err
 		}
 	}
+	r.decoding = true
 	return r.preroll()
 }
 
@@ -310,7 +314,7 @@ func (r *run) take(u *unit, windowed bool) error {
 			}
 		}
 		r.readTo = max(r.readTo, u.dts-r.start)
-		if r.dec != nil {
+		if r.decoding {
 			r.keepGroup(&sent)
 			if err := r.decode(&sent); err != nil {
 				return err
@@ -402,8 +406,10 @@ func (r *run) picture(p *picture) error {
 	switch {
 	case r.last == noTime && pts == noTime:
 		pts = r.start
+	case pts == noTime:
+		pts = r.last + r.rate.period()
 	case r.last != noTime && pts <= r.last:
-		// No time, or one that was there already: shortly after the last.
+		// A time that was there already: shortly after the last.
 		pts = r.last + r.rate.period()/8
 	}
 	return r.show(p, pts)
@@ -441,23 +447,53 @@ func (r *run) forward(p *picture, pts clock) {
 	if r.encodes == nil {
 		r.startEncodes(p)
 	}
-	for _, e := range r.roots {
-		if r.within(e.rung, pts) {
-			e.in <- frame{p.retain(), pts}
-		}
+	r.pictures = append(r.pictures, frame{p.retain(), pts})
+	if len(r.pictures) == cap(r.pictures) {
+		r.handOn()
 	}
 }
+
+// handOn gives the renditions the pictures that were decoded since.
+func (r *run) handOn() {
+	if len(r.pictures) == 0 {
+		return
+	}
+	<-r.turns
+	for _, e := range r.roots {
+		var fs []frame
+		for _, f := range r.pictures {
+			if r.within(e.rung, f.pts) {
+				fs = append(fs, frame{f.retain(), f.pts})
+			}
+		}
+		if len(fs) > 0 {
+			e.in <- fs
+		}
+	}
+	for _, f := range r.pictures {
+		f.release()
+	}
+	r.pictures = r.pictures[:0]
+	r.turns <- struct{}{}
+}
+
+// batchPixels is how many pixels are handed on at once: to wake a thread up for each
+// picture costs, and so do pictures that wait.
+const batchPixels = 4 << 20
 
 // startEncodes plans who scales from whom, and starts a goroutine for each rendition.
 func (r *run) startEncodes(p *picture) {
 	r.encodes = make([]*encodeRun, len(r.rungs))
+	r.turns = make(chan struct{}, r.opts.Threads)
+	r.turns <- struct{}{} // this goroutine has one, except while it waits for others
+	r.pictures = make([]frame, 0, min(max(batchPixels/p.pixels(), 1), 8))
 	var all []*encodeRun
 	for i, g := range r.rungs {
 		if g.mode != encodeVideo || r.results[i].Err != nil {
 			continue
 		}
 		g.setSize(p.width(), p.height())
-		r.encodes[i] = &encodeRun{rung: g, in: make(chan frame, 4), out: r.outputs[i], source: r.rate,
+		r.encodes[i] = &encodeRun{rung: g, in: make(chan []frame, 1), turns: r.turns, out: r.outputs[i], source: r.rate,
 			stay: r.opts.Continuous, preset: r.opts.Preset, threads: 1}
 		all = append(all, r.encodes[i])
 	}
@@ -479,7 +515,7 @@ func (r *run) startEncodes(p *picture) {
 
 // end completes all renditions.
 func (r *run) end() error {
-	if r.dec != nil {
+	if r.decoding {
 		if err := r.decode(nil); err != nil {
 			return err
 		}
@@ -495,7 +531,7 @@ func (r *run) end() error {
 		}
 	}
 	r.near = r.endTime
-	if r.dec != nil && r.decoded.Frames == 0 {
+	if r.decoding && r.decoded.Frames == 0 {
 		if err := r.bypass(); err != nil {
 			return err
 		}
@@ -517,17 +553,20 @@ func (r *run) bypass() error {
 	if r.audio < 0 || !r.whole {
 		return fmt.Errorf("%w: no picture can be decoded", ErrTranscoderVid)
 	}
-	video := r.d.tracks[r.video].params
 	for i, g := range r.rungs {
+		video := r.d.tracks[r.video].params
 		if g.mode != encodeVideo || r.results[i].Err != nil {
 			continue
+		}
+		if g.spec.Profile.Format == FormatMP4 {
+			video = nil // its header would have to describe the pictures
 		}
 		if err := r.outputs[i].setVideo(video, 0, 0, rational{}); err != nil {
 			r.fail(i, err)
 			continue
 		}
 		for _, u := range r.window {
-			if u.track == r.video && r.within(g, u.pts) {
+			if video != nil && u.track == r.video && r.within(g, u.pts) {
 				r.outputs[i].video(u)
 			}
 		}
@@ -537,6 +576,11 @@ func (r *run) bypass() error {
 
 // stopEncodes lets the renditions complete the segment, or give it up, and waits for them.
 func (r *run) stopEncodes(failed error) {
+	r.handOn()
+	if r.turns != nil {
+		<-r.turns
+		defer func() { r.turns <- struct{}{} }()
+	}
 	for _, e := range r.roots {
 		end := r.endTime
 		if e.spec.To > 0 {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 )
 
@@ -225,7 +226,9 @@ var errNoPicture = errors.New("no picture")
 // encodeRun is one segment on its way through a rung.
 type encodeRun struct {
 	*rung
-	in       chan frame
+	in       chan []frame
+	turns    chan struct{} // how many may work at a time
+	made     []frame       // for the children, not handed on yet
 	children []*encodeRun
 	out      *output
 	source   rational
@@ -259,20 +262,44 @@ func (e *encodeRun) run(ctx context.Context) {
 			e.enc = nil
 		}
 	}()
-	for f := range e.in {
-		if e.pictures++; e.pictures == 1 {
-			e.start = f.pts
-			e.pace = pacer{rate: e.rate, start: f.pts}
+	for fs := range e.in {
+		e.turns <- struct{}{}
+		for _, f := range fs {
+			if e.pictures++; e.pictures == 1 {
+				e.start = f.pts
+				e.pace = pacer{rate: e.rate, start: f.pts}
+			}
+			if e.err == nil && ctx.Err() == nil {
+				e.err = e.take(f)
+			}
+			f.release()
 		}
-		if e.err == nil && ctx.Err() == nil {
-			e.err = e.take(f)
-		}
-		f.release()
+		<-e.turns
+		e.handOn()
 	}
+	e.turns <- struct{}{}
 	e.err = cmp.Or(e.err, e.failed, context.Cause(ctx))
 	if e.err == nil {
 		e.err = e.finish()
 	}
+	<-e.turns
+	e.handOn()
+}
+
+// handOn gives the children what was made for them.
+func (e *encodeRun) handOn() {
+	if len(e.made) == 0 {
+		return
+	}
+	for i, c := range e.children {
+		if i > 0 {
+			for _, f := range e.made {
+				f.retain()
+			}
+		}
+		c.in <- slices.Clone(e.made)
+	}
+	e.made = e.made[:0]
 }
 
 // finishInput says that no more pictures come: the segment ends at end, or failed before.
@@ -320,8 +347,8 @@ func (e *encodeRun) show(p *picture, pts clock) error {
 		if e.rate.num > 0 {
 			shown = e.last.pts
 		}
-		for _, c := range e.children {
-			c.in <- frame{scaled.retain(), shown}
+		if len(e.children) > 0 {
+			e.made = append(e.made, frame{scaled.retain(), shown})
 		}
 	}
 	scaled := e.scaled

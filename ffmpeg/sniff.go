@@ -11,19 +11,30 @@ import (
 // sniff tells the container by its first bytes, so that libavformat need not ask each
 // of its demuxers. It refuses an MP4 whose tables would cost much more than its size.
 func sniff(data []byte) (container int, err error) {
-	switch {
-	case bytes.HasPrefix(data, []byte("FLV\x01")):
-		return C.LPMS_FLV, nil
-	case isTS(data):
-		return C.LPMS_MPEGTS, nil
-	case isMP4(data):
+	container = sniffStart(data)
+	switch container {
+	case C.LPMS_ANY:
+		return 0, ErrFormat
+	case C.LPMS_MP4:
 		samples, ok := mp4Samples(data, 0)
 		if !ok || samples > uint64(len(data)) {
 			return 0, errInvalid("read MP4 tables")
 		}
-		return C.LPMS_MP4, nil
 	}
-	return 0, ErrFormat
+	return container, nil
+}
+
+// sniffStart does the same with the beginning of a file; C.LPMS_ANY is not known.
+func sniffStart(data []byte) int {
+	switch {
+	case bytes.HasPrefix(data, []byte("FLV\x01")):
+		return C.LPMS_FLV
+	case isTS(data):
+		return C.LPMS_MPEGTS
+	case isMP4(data):
+		return C.LPMS_MP4
+	}
+	return C.LPMS_ANY
 }
 
 // isTS reports whether sync bytes stand 188 bytes apart, from somewhere in the first packet on.
