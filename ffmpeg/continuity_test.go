@@ -47,7 +47,7 @@ func TestContinuityPackets(t *testing.T) {
 		packet(0x100, 0x20|3),  // no payload: as the one before
 		packet(0x100, 0x10|4),  // counts
 		packet(0x1fff, 0x10|9), // null
-		packet(0x101, 0x30|0),
+		packet(0x101, 0x30),
 		packet(0x102, 0x10|12), // new
 		packet(0x102, 0x20|12),
 		packet(0x100, 0xd0|5), // scrambled

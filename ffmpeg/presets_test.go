@@ -50,9 +50,9 @@ func TestPresets(t *testing.T) {
 
 func TestPresetLightAudio(t *testing.T) {
 	a := LightAudio()
-	require.Equal(t, ComponentOptions{Name: "aac", Opts: map[string]string{"b": "5k", "ar": "8000", "ac": "1"}}, a)
+	require.Equal(t, ComponentOptions{Name: "aac", Opts: map[string]string{"b": "3600", "aac_coder": "fast", "ar": "8000", "ac": "1"}}, a)
 	a.Opts["b"] = "64k"
-	require.Equal(t, "5k", LightAudio().Opts["b"], "each caller has its own")
+	require.Equal(t, "3600", LightAudio().Opts["b"], "each caller has its own")
 
 	r := AudioOnly("radio", LightAudio())
 	require.Equal(t, Rendition{

@@ -5,7 +5,8 @@ type sound struct {
 	settings audioSettings
 	rungs    []int
 	enc      *audioEncoder // open between segments when the ladder is continuous
-	next     clock         // the time after the last unit, or noTime
+	start    clock         // the time of the first unit since it was opened
+	next     clock         // the time after the last unit
 	err      error         // why there is none in this segment
 }
 
@@ -104,11 +105,18 @@ func (r *run) encodeSound(s *sound, u *unit) error {
 			return err
 		}
 		s.enc = enc
+		s.start = u.pts
 	}
 	if u != nil {
 		s.next = u.pts + r.repairAudio.step
 	}
+	last := u == nil
 	return s.enc.encode(u, func(u unit) {
+		// What an encoder makes before the first sound, and of the last half of a frame,
+		// would overlap with the segments beside this one.
+		if !r.opts.Continuous && (u.pts < s.start-u.duration/2 || last && u.pts > s.next-u.duration/2) {
+			return
+		}
 		for _, i := range s.rungs {
 			if r.within(r.rungs[i], u.pts) {
 				r.outputs[i].audio(u)
