@@ -83,6 +83,19 @@ func probe(t *testing.T, data []byte) (d decoded) {
 	return d
 }
 
+// checkCounters checks the continuity counters (ISO/IEC 13818-1 2.4.3.3) of a segment that
+// follows others.
+func checkCounters(t *testing.T, counters map[int]byte, b []byte) {
+	require.Zero(t, len(b)%188)
+	for ; len(b) > 0; b = b[188:] {
+		pid, payload, cc := int(b[1]&0x1f)<<8|int(b[2]), b[3]&0x10 != 0, b[3]&0x0f
+		if last, seen := counters[pid]; seen && payload {
+			require.Equal(t, (last+1)&15, cc, "PID %d", pid)
+		}
+		counters[pid] = cc
+	}
+}
+
 // Real segments through the real ladder, read by a program that is not ours.
 func TestRealLadder(t *testing.T) {
 	sizes := map[string][2]int{"middle": {426, 240}, "small": {256, 144}, "slow": {160, 90}}
@@ -120,7 +133,9 @@ func TestRealLadder(t *testing.T) {
 				segs := buf.SegmentsAfter(name, 0)
 				require.Len(t, segs, 5, name)
 				frames := 0
+				counters := map[int]byte{}
 				for i, seg := range segs {
+					checkCounters(t, counters, seg.Data)
 					d := probe(t, seg.Data)
 					require.Equal(t, size, [2]int{d.width, d.height}, "%s %d", name, i)
 					require.Equal(t, sources[i].first, d.first, "%s %d", name, i)

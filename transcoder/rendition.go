@@ -22,6 +22,9 @@ type rendition struct {
 
 	appending sync.Mutex // one goroutine at a time appends; taken before Transcoder.mu
 	gone      bool       // not wanted any more, guarded by appending
+	// Each segment is muxed on its own, perhaps elsewhere: this makes one stream of them.
+	// Guarded by appending.
+	continuity ffmpeg.Continuity
 
 	// Guarded by Transcoder.mu.
 	slots    []*slot // of the jobs, oldest first
@@ -78,6 +81,10 @@ func (t *Transcoder) flush(r *rendition) {
 func (t *Transcoder) settle(r *rendition, s *slot) []Event {
 	err := s.err
 	if err == nil {
+		if s.job.seg.Discontinuity {
+			r.continuity = ffmpeg.Continuity{}
+		}
+		_ = r.continuity.Join(s.out.Data) // whether an engine's results are sound is for the engine to check
 		_, err = t.buf.Append(r.name, t.segment(r, s))
 	}
 	j := s.job
