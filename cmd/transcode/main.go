@@ -51,14 +51,13 @@ func run(ctx context.Context, args []string) int {
 
 // options are what the command line says.
 type options struct {
-	flags     *flag.FlagSet
-	input     string // "-" is standard input
-	dir       string
-	preset    string
-	audio     string
-	threads   int
-	overwrite bool
-	profiles  []ffmpeg.VideoProfile
+	flags    *flag.FlagSet
+	input    string // "-" is standard input
+	dir      string
+	preset   string
+	audio    string
+	threads  int
+	profiles []ffmpeg.VideoProfile
 }
 
 // x264Presets are the names that -preset takes, the fastest first.
@@ -70,9 +69,8 @@ func parse(args []string) (*options, error) {
 	o := &options{flags: f}
 	f.StringVar(&o.dir, "o", "", "`folder` to write to (default: the input's)")
 	f.StringVar(&o.preset, "preset", "superfast", "x264's and x265's `preset`: "+strings.Join(x264Presets, ", "))
-	f.StringVar(&o.audio, "audio", "copy", "what becomes of the sound: `copy`, drop or aac")
+	f.StringVar(&o.audio, "audio", "copy", "what `becomes` of the sound: copy, drop, aac, or light (mono, 4 kbit/s, for P72p2fps16x9)")
 	f.IntVar(&o.threads, "threads", 0, "`cores` to use (default: all)")
-	f.BoolVar(&o.overwrite, "y", false, "replace files that exist")
 	file := f.String("profiles", "", "JSON `file` with an array of profiles")
 	var words []string
 	for {
@@ -101,8 +99,8 @@ func parse(args []string) (*options, error) {
 	if !slices.Contains(x264Presets, o.preset) {
 		return o, fmt.Errorf("no preset %q: write one of %s", o.preset, strings.Join(x264Presets, ", "))
 	}
-	if !slices.Contains([]string{"copy", "drop", "aac"}, o.audio) {
-		return o, fmt.Errorf("-audio %q: write copy, drop or aac", o.audio)
+	if !slices.Contains([]string{"copy", "drop", "aac", "light"}, o.audio) {
+		return o, fmt.Errorf("-audio %q: write copy, drop, aac or light", o.audio)
 	}
 	if o.threads < 0 {
 		return o, fmt.Errorf("-threads %d: write a number above zero", o.threads)
@@ -185,7 +183,8 @@ func usage(w io.Writer, f *flag.FlagSet) {
 
 For each profile it writes the file PROFILE_INPUT, as MP4 when the input's name ends in
 .mp4, and else as MPEG-TS with .ts. INPUT may be -, standard input; the files then are
-named PROFILE_stdin.ts. A file is there when it is complete.
+named PROFILE_stdin.ts. A file is there, in place of an older one,
+when it is complete.
 
 PROFILES is a list with commas. @FILE.json in it stands for the profiles of a JSON file:
   [{"name": "low", "width": 426, "height": 240, "bitrate": 300000, "fps": 15}]

@@ -88,7 +88,7 @@ func (o *options) ladder() ffmpeg.LadderOptions {
 	opts := ffmpeg.LadderOptions{Preset: o.preset, Threads: o.threads}
 	for _, p := range o.profiles {
 		p.Format = ffmpeg.ExtensionFormats[o.extension()]
-		opts.Renditions = append(opts.Renditions, ffmpeg.Rendition{Profile: p, Audio: ffmpeg.ComponentOptions{Name: o.audio}})
+		opts.Renditions = append(opts.Renditions, ffmpeg.Rendition{Profile: p, Audio: audio})
 	}
 	return opts
 }
@@ -126,7 +126,7 @@ type files []*file
 func createFiles(o *options) (files, error) {
 	var fs files
 	for _, p := range o.profiles {
-		f, err := createFile(o.outputPath(p), o.overwrite)
+		f, err := createFile(o.outputPath(p))
 		if err != nil {
 			fs.discard()
 			return nil, err
@@ -136,12 +136,10 @@ func createFiles(o *options) (files, error) {
 	return fs, nil
 }
 
-func createFile(path string, overwrite bool) (*file, error) {
-	switch info, err := os.Lstat(path); {
-	case err == nil && info.IsDir():
+// createFile opens what will replace the file at path when it is complete.
+func createFile(path string) (*file, error) {
+	if info, err := os.Lstat(path); err == nil && info.IsDir() {
 		return nil, fmt.Errorf("%s is a folder", path)
-	case err == nil && !overwrite:
-		return nil, fmt.Errorf("%s exists; -y replaces it", path)
 	}
 	f, err := os.OpenFile(path+".part", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if errors.Is(err, os.ErrExist) {

@@ -107,10 +107,7 @@ func TestTranscode(t *testing.T) {
 
 	before, err := os.Stat(filepath.Join(dir, "P144p30fps16x9_in.ts"))
 	require.NoError(t, err)
-	r = execute(t, nil, in, "P144p30fps16x9")
-	require.Equal(t, 1, r.code)
-	require.Contains(t, r.stderr, "P144p30fps16x9_in.ts exists; -y replaces it")
-	r = execute(t, nil, in, "P144p30fps16x9", "-y", "-audio", "drop", "-preset=ultrafast", "-threads", "1")
+	r = execute(t, nil, in, "P144p30fps16x9", "-audio", "drop", "-preset=ultrafast", "-threads", "1")
 	require.Equal(t, 0, r.code, r.stderr)
 	require.Nil(t, probe(t, filepath.Join(dir, before.Name())).Audio())
 }
@@ -135,7 +132,7 @@ func TestTranscodeOtherNames(t *testing.T) {
 		f, err := os.Open(in)
 		require.NoError(t, err)
 		defer f.Close()
-		r = execute(t, f, "-y", "-o", dir, stdin, "P144p30fps16x9")
+		r = execute(t, f, "-o", dir, stdin, "P144p30fps16x9")
 		require.Equal(t, 0, r.code, r.stderr)
 	}
 	require.Equal(t, []string{"P144p30fps16x9_in.ts", "P144p30fps16x9_stdin.ts"}, names(t, dir))
@@ -209,7 +206,7 @@ func TestHelp(t *testing.T) {
 		r := execute(t, nil, flag)
 		require.Equal(t, 0, r.code)
 		require.Empty(t, r.stderr)
-		for _, name := range append(presetNames(), "-preset", "-audio", "-threads", "-profiles", "-y", "-o", "Exit codes") {
+		for _, name := range append(presetNames(), "-preset", "-audio", "-threads", "-profiles", "-o", "Exit codes") {
 			require.Contains(t, r.stdout, name)
 		}
 	}
