@@ -86,6 +86,10 @@ func openInput(ctx context.Context, name string) (*os.File, error) {
 // ladder is what is asked of the Ladder.
 func (o *options) ladder() ffmpeg.LadderOptions {
 	opts := ffmpeg.LadderOptions{Preset: o.preset, Threads: o.threads}
+	audio := ffmpeg.ComponentOptions{Name: o.audio}
+	if o.audio == "light" {
+		audio = ffmpeg.LightAudio()
+	}
 	for _, p := range o.profiles {
 		p.Format = ffmpeg.ExtensionFormats[o.extension()]
 		opts.Renditions = append(opts.Renditions, ffmpeg.Rendition{Profile: p, Audio: audio})
