@@ -1,10 +1,26 @@
 // Package ffmpeg is the one place where the project meets FFmpeg's libraries.
 //
-// It stands at the end of the ingest path: H.264 and AAC packets go in, segments
-// of an MPEG transport stream come out, and [Probe] tells what is in a media file.
-// All C of the project is here; it needs FFmpeg 5.1 or newer.
+// At the end of the ingest path a [Muxer] makes segments of an MPEG transport stream out of
+// H.264 and AAC packets. A [Ladder] transcodes such segments, or files, to several
+// renditions with one decode. [Probe] tells what is in a media file. All C of the project
+// is here; it needs FFmpeg 5.1 or newer.
 //
-// The smallest use:
+// The smallest use of a Ladder:
+//
+//	l, err := ffmpeg.NewLadder(ffmpeg.LadderOptions{
+//		Continuous: true, // the segments are those of one stream
+//		Renditions: []ffmpeg.Rendition{{Profile: ffmpeg.P240p30fps16x9}, {Profile: ffmpeg.P144p30fps16x9}},
+//	})
+//	if err != nil {
+//		return err
+//	}
+//	defer l.Close()
+//	for segment := range segments {
+//		result, err := l.Transcode(ctx, ffmpeg.Input{Data: segment}, nil)
+//		...
+//	}
+//
+// and of a Muxer:
 //
 //	m, err := ffmpeg.NewMuxer(ffmpeg.FormatMPEGTS,
 //		ffmpeg.Track{Video: &ffmpeg.VideoTrack{Codec: ffmpeg.H264, Extradata: avcc}},
@@ -21,9 +37,12 @@
 //		if err := m.WritePacket(track, p); err != nil { ... }
 //	}
 //
-// The caller's duties, in order: write the packets of all tracks by rising DTS, cut
+// The caller's duties with a Muxer, in order: write the packets of all tracks by rising DTS, cut
 // where the next packet is a keyframe, close the muxer. A [Muxer] is for one goroutine
-// at a time; different muxers are independent.
+// at a time, as is a Ladder; different ones are independent.
+//
+// [Transcode3] and [Transcoder] are the faces of the Ladder that embedders of the published
+// LPMS know.
 //
 // The package does not decide where to cut, does not repair timestamps and does not
 // log. FFmpeg's own messages are off until [InitFFmpegWithLogLevel] or

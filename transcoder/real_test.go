@@ -22,7 +22,7 @@ import (
 // sound.
 const tenSeconds = "-nostdin -v error -f lavfi -i testsrc2=size=640x360:rate=30 -f lavfi -i sine=frequency=440:sample_rate=48000 " +
 	"-t 10 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 60 -keyint_min 60 -sc_threshold 0 -bf 2 -c:a aac -b:a 64k " +
-	"-f segment -segment_time 2 -segment_format mpegts"
+	"-f segment -segment_time 2 -segment_time_delta 0.02 -segment_format mpegts"
 
 func realSegments(t *testing.T, args string) (out []stream.Segment) {
 	dir := t.TempDir()

@@ -176,7 +176,7 @@ func TestTranscodeErrors(t *testing.T) {
 		{"an empty word", []string{in, p + ","}, 2, `no rendition ""`},
 		{"an unknown flag", []string{"-x", in, p}, 2, "-x"},
 		{"an x264 preset", []string{"-preset", "warp", in, p}, 2, "ultrafast"},
-		{"audio", []string{"-audio", "mp3", in, p}, 2, "copy, drop or aac"},
+		{"audio", []string{"-audio", "mp3", in, p}, 2, "copy, drop, aac or light"},
 		{"threads", []string{"-threads", "-1", in, p}, 2, "-threads"},
 		{"twice", []string{in, p + "," + p}, 2, "two renditions"},
 		{"too many", []string{in, strings.Join(presetNames(), ",")}, 2, "1 to 10"},
