@@ -110,6 +110,9 @@ func (e *encoder) open() error {
 	err := resultError(C.lpms_encoder_params(e.c, &par))
 	e.params = newParams(par)
 	e.delay = int(C.lpms_encoder_delay(e.c))
+	if cfg.name == "libx265" && cfg.bFrames != 0 {
+		e.delay = max(e.delay, 2) // which libavcodec does not say: B-pictures that others refer to
+	}
 	return err
 }
 
@@ -182,6 +185,9 @@ func (e *encoder) receive(emit func(unit)) error {
 			continue // it only pushed the encoder on
 		}
 		delete(e.times, int64(c.pts))
+		if e.written == 0 {
+			e.delay = max(e.delay, int((int64(c.pts)-int64(c.dts))/e.grid))
+		}
 		u := unitFromC(&c)
 		u.pts = pts
 		u.dts = e.nextDTS(pts)

@@ -17,6 +17,7 @@ type output struct {
 	hasVideo    bool
 	videoParams *params
 	audioTrack  *params // nil without
+	owned       *params // the same when it is to be closed
 	c           *container
 	waiting     [2][]unit
 	last        [2]clock // DTS
@@ -77,7 +78,11 @@ func (o *output) add(track int, u unit) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.any[track] && u.dts <= o.last[track] {
-		return // time went back: no container takes it
+		// Time went back, which no container takes: sound can be left out, pictures cannot.
+		if track == videoTrack && o.err == nil {
+			o.err = ErrTimestamp
+		}
+		return
 	}
 	o.last[track], o.any[track] = u.dts, true
 	if track == videoTrack && o.codecs[videoTrack] == "" && u.key && o.videoParams != nil {
@@ -165,4 +170,15 @@ func (o *output) close() {
 	if o.c != nil {
 		o.c.close()
 	}
+	o.owned.close()
+}
+
+// setSound says what the sound is; it keeps a copy, because the encoder may not live on.
+func (o *output) setSound(p *params) error {
+	owned, err := p.clone()
+	if err != nil {
+		return err
+	}
+	o.owned, o.audioTrack = owned, owned
+	return nil
 }

@@ -235,6 +235,7 @@ type encodeRun struct {
 	start    clock // the first picture's time
 	end      clock // set before in is closed
 	failed   error // the same
+	broken   error // no more pictures are made, for the smaller renditions neither
 	stay     bool
 	preset   string
 	threads  int
@@ -252,7 +253,7 @@ type encodeRun struct {
 func (e *encodeRun) run(ctx context.Context) {
 	defer func() {
 		for _, c := range e.children {
-			c.finishInput(e.end, e.err)
+			c.finishInput(e.end, e.broken)
 		}
 		e.scaled.release()
 		e.last.picture.release()
@@ -269,8 +270,8 @@ func (e *encodeRun) run(ctx context.Context) {
 				e.start = f.pts
 				e.pace = pacer{rate: e.rate, start: f.pts}
 			}
-			if e.err == nil && ctx.Err() == nil {
-				e.err = e.take(f)
+			if e.broken == nil && ctx.Err() == nil {
+				e.broken = e.take(f)
 			}
 			f.release()
 		}
@@ -278,10 +279,11 @@ func (e *encodeRun) run(ctx context.Context) {
 		e.handOn()
 	}
 	e.turns <- struct{}{}
-	e.err = cmp.Or(e.err, e.failed, context.Cause(ctx))
-	if e.err == nil {
-		e.err = e.finish()
+	e.broken = cmp.Or(e.broken, e.failed, context.Cause(ctx))
+	if e.broken == nil {
+		e.broken = e.finish()
 	}
+	e.err = cmp.Or(e.err, e.broken)
 	<-e.turns
 	e.handOn()
 }
@@ -356,7 +358,10 @@ func (e *encodeRun) show(p *picture, pts clock) error {
 		e.scaled = nil
 		defer scaled.release()
 	}
-	return e.encode(scaled, pts)
+	if e.err == nil { // the smaller renditions go on without this one
+		e.err = e.encode(scaled, pts)
+	}
+	return nil
 }
 
 func (e *encodeRun) encode(p *picture, pts clock) error {
@@ -401,6 +406,13 @@ func (e *encodeRun) finish() error {
 			return err
 		}
 	}
+	if e.err == nil {
+		e.err = e.endEncoder()
+	}
+	return nil
+}
+
+func (e *encodeRun) endEncoder() error {
 	if e.frames == 0 {
 		return fmt.Errorf("%w: %w in the segment", ErrTranscoderVid, errNoPicture)
 	}

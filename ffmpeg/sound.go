@@ -65,11 +65,12 @@ func (r *run) beginSounds() {
 	}
 	for _, s := range r.sounds {
 		for _, i := range s.rungs {
-			if s.enc != nil {
-				r.outputs[i].audioTrack = s.enc.params
+			err := s.err
+			if s.enc != nil && s.enc.params != nil && err == nil {
+				err = r.outputs[i].setSound(s.enc.params)
 			}
-			if s.err != nil {
-				r.outputs[i].fail(s.err)
+			if err != nil {
+				r.outputs[i].fail(err)
 			}
 		}
 	}
