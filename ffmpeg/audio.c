@@ -93,6 +93,13 @@ lpms_result lpms_audio_params(const lpms_audio *a, struct AVCodecParameters **pa
     return lpms_ok();
 }
 
+const char *lpms_audio_unknown(const lpms_audio *a)
+{
+    const AVDictionaryEntry *left = av_dict_get(a->options, "", NULL, AV_DICT_IGNORE_SUFFIX);
+
+    return left ? left->key : "";
+}
+
 // Opens the encoder for sound like frame.
 static lpms_result open_encoder(lpms_audio *a, const AVFrame *frame)
 {

@@ -85,6 +85,9 @@ func (a *audioEncoder) encode(u *unit, emit func(unit)) error {
 		r = C.lpms_audio_send(a.c, &c)
 	}
 	if err := resultError(r); err != nil {
+		if r.code == C.lpms_no_option {
+			err = fmt.Errorf("aac has no option %q: %w", C.GoString(C.lpms_audio_unknown(a.c)), err)
+		}
 		return err
 	}
 	if a.params == nil {

@@ -19,6 +19,9 @@ void lpms_audio_close(lpms_audio **a);
 // The parameters of what comes out, NULL before the first sound. A copy, to be freed by the caller.
 lpms_result lpms_audio_params(const lpms_audio *a, struct AVCodecParameters **par);
 
+// The option that the encoder does not have, after a failure with AVERROR_OPTION_NOT_FOUND.
+const char *lpms_audio_unknown(const lpms_audio *a);
+
 // The unit's data is copied. A unit that cannot be decoded is left out. NULL: the end, nothing
 // can be sent after it.
 lpms_result lpms_audio_send(lpms_audio *a, const lpms_unit *u);

@@ -21,6 +21,7 @@ func cascade(all []*encodeRun) (roots []*encodeRun) {
 			roots = append(roots, e)
 		} else {
 			all[parent].children = append(all[parent].children, e)
+			e.parent = all[parent]
 		}
 	}
 	return roots

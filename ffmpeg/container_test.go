@@ -182,7 +182,7 @@ func tempFile(t testing.TB, data []byte) string {
 
 func readFile(t testing.TB, data []byte) readBack {
 	t.Helper()
-	cmd := exec.Command("ffprobe", "-v", "error", "-of", "json", "-count_frames", "-show_streams", "-show_packets", "-show_format", "-show_programs", tempFile(t, data))
+	cmd := exec.Command("ffprobe", "-v", "error", "-of", "json", "-flags2", "+skip_manual", "-count_frames", "-show_streams", "-show_packets", "-show_format", "-show_programs", tempFile(t, data))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

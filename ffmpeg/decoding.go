@@ -50,17 +50,19 @@ func (r *run) preroll() error {
 	}
 	first := r.window[i]
 	known := len(r.group) > 0 && !r.in.Discontinuity && follows(r.group[len(r.group)-1], first)
-	r.wanted = make(map[clock]bool)
-	for _, t := range r.pictureTimes() {
-		if known || t >= first.pts || !first.key {
-			r.wanted[t] = true
-		} else if t != noTime {
-			r.lead = append(r.lead, t)
-		}
-	}
-	slices.Sort(r.lead)
+	r.unwanted = make(map[clock]bool)
 	if !known {
+		for _, t := range r.pictureTimes() {
+			if first.key && t != noTime && t < first.pts {
+				r.unwanted[t] = true
+				r.lead = append(r.lead, t)
+			}
+		}
+		slices.Sort(r.lead)
 		return nil
+	}
+	for _, u := range r.group {
+		r.unwanted[u.pts] = true
 	}
 	for i := range r.group {
 		if err := r.decode(&r.group[i]); err != nil {
@@ -121,8 +123,8 @@ func (r *run) picture(p *picture) error {
 		return context.Cause(r.ctx)
 	}
 	pts := p.pts()
-	if r.wanted != nil && !r.wanted[pts] {
-		return nil // of the segment before
+	if pts != noTime && r.unwanted[pts] {
+		return nil // of the segment before, or not decodable
 	}
 	r.decoded.Frames++
 	r.decoded.Pixels += p.pixels()
@@ -147,23 +149,40 @@ func (r *run) picture(p *picture) error {
 // show hands on a picture that is shown from pts on, through the filters that it needs.
 func (r *run) show(p *picture, pts clock) error {
 	r.last = pts
-	if r.filter == nil {
-		rotation := r.d.tracks[r.video].rotation
-		if rotation == 0 {
-			rotation = int(p.c.rotation)
-		}
-		chain := neededFilters(p, rotation)
-		if chain == "" {
-			r.forward(p, pts)
-			return nil
-		}
-		f, err := openFilter(p, chain)
-		if err != nil {
-			return err
-		}
-		r.filter = f
+	rotation := r.d.tracks[r.video].rotation
+	if rotation == 0 {
+		rotation = int(p.c.rotation)
 	}
+	// The filter wants four lines of every plane.
+	r.interlaced = p.height() >= 8 && (r.interlaced || p.c.interlaced != 0)
+	chain := filterChain(r.interlaced, rotation)
+	if r.filter != nil && r.filter.fits(p, chain) {
+		return r.filter.filter(p, pts, r.filtered)
+	}
+	if err := r.endFilter(pts); err != nil {
+		return err
+	}
+	if chain == "" {
+		r.forward(p, pts)
+		return nil
+	}
+	f, err := openFilter(p, chain)
+	if err != nil {
+		return err
+	}
+	r.filter = f
 	return r.filter.filter(p, pts, r.filtered)
+}
+
+// endFilter passes on what the filters hold; the last picture is shown until end.
+func (r *run) endFilter(end clock) error {
+	if r.filter == nil {
+		return nil
+	}
+	err := r.filter.end(end, r.filtered)
+	r.filter.close()
+	r.filter = nil
+	return err
 }
 
 func (r *run) filtered(p *picture) error {

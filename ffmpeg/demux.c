@@ -11,20 +11,21 @@
 
 const int lpms_eof = AVERROR_EOF;
 const int lpms_again = AVERROR(EAGAIN);
+const int lpms_no_option = AVERROR_OPTION_NOT_FOUND;
 
 struct lpms_demuxer {
     lpms_input in;
     AVPacket *pkt;
 };
 
-lpms_result lpms_demuxer_open(lpms_demuxer **out, const uint8_t *data, size_t size, int fd, int container)
+lpms_result lpms_demuxer_open(lpms_demuxer **out, const uint8_t *data, size_t size, int fd, int container, const int *stop)
 {
     lpms_demuxer *d = *out = av_mallocz(sizeof(*d));
     lpms_result r;
 
     if (!d || !(d->pkt = av_packet_alloc()))
         return lpms_fail(AVERROR(ENOMEM), "open demuxer");
-    r = lpms_input_open(&d->in, data, size, fd, container);
+    r = lpms_input_open(&d->in, data, size, fd, container, stop);
     if (r.code >= 0)
         d->in.fmt->correct_ts_overflow = 0; // whoever knows the segment before does it better
     return r;

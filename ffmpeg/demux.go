@@ -12,18 +12,20 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"unsafe"
 )
 
 // demuxer reads the units of an Input. It is for one goroutine at a time.
 type demuxer struct {
-	c      *C.lpms_demuxer
-	pin    runtime.Pinner // of the data
-	file   *os.File       // or nil
-	tracks []demuxTrack
-	closed bool
-	wraps  bool  // times are those of a transport stream
-	near   clock // a time that the next one is near, or noTime
+	c       *C.lpms_demuxer
+	pin     runtime.Pinner // of the data
+	file    *os.File       // or nil
+	tracks  []demuxTrack
+	closed  bool
+	stopped *C.int // for C to look at
+	wraps   bool   // times are those of a transport stream
+	near    clock  // a time that the next one is near, or noTime
 }
 
 type demuxTrack struct {
@@ -37,13 +39,15 @@ type demuxTrack struct {
 // rational is num/den; the zero value is unknown.
 type rational struct{ num, den int }
 
-func openDemuxer(in Input) (*demuxer, error) {
+func newDemuxer() *demuxer {
 	quietLog()
-	if (in.Path == "") == (in.Data == nil) {
-		return nil, fmt.Errorf("%w: an input is either bytes or a path", ErrFormat)
-	}
-	d := &demuxer{near: noTime}
 	liveHandles.Add(1)
+	return &demuxer{near: noTime, stopped: (*C.int)(C.calloc(1, C.sizeof_int))}
+}
+
+// openDemuxer opens an input that nobody wants to stop.
+func openDemuxer(in Input) (*demuxer, error) {
+	d := newDemuxer()
 	if err := d.open(in); err != nil {
 		d.close()
 		return nil, err
@@ -51,7 +55,14 @@ func openDemuxer(in Input) (*demuxer, error) {
 	return d, nil
 }
 
+// stop ends open and next when they wait for input; it may be called from any goroutine
+// until close.
+func (d *demuxer) stop() { atomic.StoreInt32((*int32)(unsafe.Pointer(d.stopped)), 1) }
+
 func (d *demuxer) open(in Input) (err error) {
+	if (in.Path == "") == (in.Data == nil) {
+		return fmt.Errorf("%w: an input is either bytes or a path", ErrFormat)
+	}
 	container, fd := C.int(C.LPMS_ANY), C.int(-1)
 	if in.Path != "" {
 		if d.file, err = openPath(in.Path); err != nil {
@@ -71,7 +82,7 @@ func (d *demuxer) open(in Input) (err error) {
 		container = C.int(n)
 		d.pin.Pin(unsafe.SliceData(in.Data))
 	}
-	if err := resultError(C.lpms_demuxer_open(&d.c, (*C.uint8_t)(unsafe.SliceData(in.Data)), C.size_t(len(in.Data)), fd, container)); err != nil {
+	if err := resultError(C.lpms_demuxer_open(&d.c, (*C.uint8_t)(unsafe.SliceData(in.Data)), C.size_t(len(in.Data)), fd, container, d.stopped)); err != nil {
 		return err
 	}
 	d.wraps = C.lpms_demuxer_wraps(d.c) != 0
@@ -175,6 +186,7 @@ func (d *demuxer) close() {
 	}
 	d.tracks = nil
 	d.pin.Unpin()
+	C.free(unsafe.Pointer(d.stopped))
 	if d.file != nil {
 		d.file.Close()
 		d.file = nil

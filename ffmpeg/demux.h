@@ -18,7 +18,8 @@ typedef struct lpms_demux_track {
 } lpms_demux_track;
 
 // Opens data, which must stay where it is until the close, or fd when data is NULL.
-lpms_result lpms_demuxer_open(lpms_demuxer **d, const uint8_t *data, size_t size, int fd, int container);
+// stop, when not NULL, is set to something else than 0 to end waiting for input.
+lpms_result lpms_demuxer_open(lpms_demuxer **d, const uint8_t *data, size_t size, int fd, int container, const int *stop);
 void lpms_demuxer_close(lpms_demuxer **d);
 
 // 1 when times are those of a transport stream: as they are there, of 33 bits.

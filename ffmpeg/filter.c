@@ -12,6 +12,7 @@ struct lpms_filter {
     AVFilterGraph *graph;
     AVFilterContext *src, *sink;
     AVFrame *frame;
+    int width, height, pix_fmt; // of what goes in
 };
 
 static lpms_result open_source(lpms_filter *f, const lpms_picture *in)
@@ -69,6 +70,9 @@ lpms_result lpms_filter_open(lpms_filter **out, const lpms_picture *in, const ch
     if (!f || !(f->frame = av_frame_alloc()) || !(f->graph = avfilter_graph_alloc()))
         return lpms_fail(AVERROR(ENOMEM), "open filters");
     f->graph->nb_threads = 1;
+    f->width = in->width;
+    f->height = in->height;
+    f->pix_fmt = in->pix_fmt;
     r = open_source(f, in);
     if (r.code < 0)
         return r;
@@ -95,6 +99,9 @@ lpms_result lpms_filter_send(lpms_filter *f, const lpms_picture *p, int64_t pts,
         err = av_buffersrc_close(f->src, end, AV_BUFFERSRC_FLAG_PUSH);
         return err < 0 ? lpms_fail(err, "av_buffersrc_close") : lpms_ok();
     }
+    // The filters would read past the end of a smaller one.
+    if (p->width != f->width || p->height != f->height || p->pix_fmt != f->pix_fmt)
+        return lpms_fail(AVERROR(EINVAL), "filter another picture");
     if ((err = av_frame_ref(f->frame, p->frame)) < 0)
         return lpms_fail(err, "av_frame_ref");
     f->frame->pts = pts;

@@ -13,13 +13,15 @@ import (
 // goroutine at a time.
 type filter struct {
 	c      *C.lpms_filter
+	from   look // of the pictures
+	chain  string
 	closed bool
 }
 
-// neededFilters is the chain for a track whose first picture is p, empty for most.
-func neededFilters(p *picture, rotation int) string {
+// filterChain makes progressive, upright pictures; it is empty for those that are.
+func filterChain(interlaced bool, rotation int) string {
 	var chain []string
-	if p.c.interlaced != 0 {
+	if interlaced {
 		// One picture for two fields, at the time of the first; pictures that are not
 		// interlaced pass.
 		chain = append(chain, "bwdif=mode=send_frame:deint=interlaced")
@@ -36,7 +38,7 @@ func neededFilters(p *picture, rotation int) string {
 }
 
 func openFilter(p *picture, chain string) (*filter, error) {
-	f := &filter{}
+	f := &filter{from: p.look(), chain: chain}
 	liveHandles.Add(1)
 	s := C.CString(chain)
 	defer C.free(unsafe.Pointer(s))
@@ -45,6 +47,12 @@ func openFilter(p *picture, chain string) (*filter, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// fits reports whether p can go through the chain that is open.
+func (f *filter) fits(p *picture, chain string) bool {
+	from := p.look()
+	return f.from.width == from.width && f.from.height == from.height && f.from.pixFmt == from.pixFmt && f.chain == chain
 }
 
 // filter takes a picture that is shown from pts on, and gives what is ready to emit, which does not keep it.

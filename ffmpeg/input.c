@@ -2,6 +2,7 @@
 #include "compat.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -55,11 +56,23 @@ static int64_t memory_seek(void *opaque, int64_t offset, int whence)
     return in->pos = offset;
 }
 
+static int stopped(void *opaque)
+{
+    const lpms_input *in = opaque;
+
+    return in->stop && __atomic_load_n(in->stop, __ATOMIC_RELAXED);
+}
+
+// A pipe may be silent for long: it is asked whether to go on ten times a second.
 static int file_read(void *opaque, uint8_t *buf, int size)
 {
     lpms_input *in = opaque;
+    struct pollfd p = {in->fd, POLLIN, 0};
     ssize_t n;
 
+    while (poll(&p, 1, 100) == 0)
+        if (stopped(in))
+            return AVERROR_EXIT;
     do
         n = read(in->fd, buf, size);
     while (n < 0 && errno == EINTR);
@@ -99,6 +112,7 @@ static lpms_result open_format(lpms_input *in, int container)
         return lpms_fail(AVERROR(ENOMEM), "avformat_alloc_context");
     in->fmt->pb = in->pb;
     in->fmt->io_open = refuse_open;
+    in->fmt->interrupt_callback = (AVIOInterruptCB){stopped, in};
     in->fmt->max_streams = LPMS_MAX_STREAMS;
     if ((err = av_dict_set(&opts, "protocol_whitelist", "", 0)) < 0 ||
         (err = av_dict_set(&opts, "format_whitelist", FORMATS, 0)) < 0 ||
@@ -133,7 +147,7 @@ static lpms_result find_flv_tracks(lpms_input *in)
     return lpms_ok();
 }
 
-lpms_result lpms_input_open(lpms_input *in, const uint8_t *data, size_t size, int fd, int container)
+lpms_result lpms_input_open(lpms_input *in, const uint8_t *data, size_t size, int fd, int container, const int *stop)
 {
     uint8_t *io = av_malloc(IO_SIZE);
     lpms_result r;
@@ -142,6 +156,7 @@ lpms_result lpms_input_open(lpms_input *in, const uint8_t *data, size_t size, in
     in->data = data;
     in->size = (int64_t)size;
     in->fd = fd;
+    in->stop = stop;
     if (!io)
         return lpms_fail(AVERROR(ENOMEM), "open input");
     if (data)

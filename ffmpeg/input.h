@@ -27,11 +27,12 @@ typedef struct lpms_input {
     const uint8_t *data; // or NULL, then fd counts
     int64_t size, pos;
     int fd;
+    const int *stop; // set to end waiting for input, or NULL
 } lpms_input;
 
 // Opens data, which must stay where it is until lpms_input_close, or fd when data is NULL. in is zeroed
 // first; close it also after a failure.
-lpms_result lpms_input_open(lpms_input *in, const uint8_t *data, size_t size, int fd, int container);
+lpms_result lpms_input_open(lpms_input *in, const uint8_t *data, size_t size, int fd, int container, const int *stop);
 void lpms_input_close(lpms_input *in);
 
 #endif

@@ -174,16 +174,26 @@ func (l *Ladder) transcode(ctx context.Context, in Input, sinks []io.Writer, pro
 	if l.closed {
 		return nil, ErrClosed
 	}
-	d, err := openDemuxer(in)
-	if err != nil {
+	d := newDemuxer()
+	defer d.close()
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { d.stop(); close(stopped) })
+	defer func() {
+		if !stop() {
+			<-stopped // it must not find the demuxer closed
+		}
+	}()
+	if err := d.open(in); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		return nil, err
 	}
 	if l.opts.Continuous && !in.Discontinuity {
 		d.near = l.near
 	}
-	defer d.close()
 	r := &run{Ladder: l, ctx: ctx, in: in, d: d, sinks: sinks, progress: progress, done: done}
-	err = r.run()
+	err := r.run()
 	r.close() // before what the renditions use is closed
 	if err != nil {
 		l.reset()

@@ -2,6 +2,7 @@ package ffmpeg
 
 import (
 	"cmp"
+	"errors"
 	"io"
 	"slices"
 	"sync"
@@ -88,11 +89,20 @@ func (o *output) add(track int, u unit) {
 	if track == videoTrack && o.codecs[videoTrack] == "" && u.key && o.videoParams != nil {
 		o.codecs[videoTrack] = codecString(o.videoParams, u.data)
 	}
-	o.waiting[track] = append(o.waiting[track], u)
-	if o.bytes += len(u.data); o.bytes > maxWaiting && o.c != nil && o.err == nil {
-		o.err = o.drain(false)
+	if track == audioTrack && o.c != nil && o.audioTrack == nil {
+		return // it began too late: the container has no place for it
 	}
+	o.waiting[track] = append(o.waiting[track], u)
+	o.bytes += len(u.data) + unitSize
+	both := o.hasVideo && o.audioTrack != nil
+	if o.c == nil || o.err != nil || o.bytes <= maxWaiting || both && len(o.waiting[1-track]) == 0 && o.bytes <= 2*maxWaiting {
+		return
+	}
+	o.err = o.drain(false)
 }
+
+// unitSize is what a unit takes in memory beside its data, about.
+const unitSize = 96
 
 // fail says that there will be no output.
 func (o *output) fail(err error) {
@@ -111,7 +121,7 @@ func (o *output) drain(all bool) error {
 		audio = 1
 	}
 	for len(v) > 0 || len(a) > 0 {
-		if !all && o.bytes <= 2*maxWaiting && o.hasVideo && o.audioTrack != nil && (len(v) == 0 || len(a) == 0) {
+		if !all && o.bytes <= maxWaiting && o.hasVideo && o.audioTrack != nil && (len(v) == 0 || len(a) == 0) {
 			break
 		}
 		var u unit
@@ -122,8 +132,12 @@ func (o *output) drain(all bool) error {
 			u, a = a[0], a[1:]
 			u.track = audio
 		}
-		o.bytes -= len(u.data)
-		if err := o.c.write(u); err != nil {
+		o.bytes -= len(u.data) + unitSize
+		err := o.c.write(u)
+		if errors.Is(err, ErrTrack) && o.hasVideo && u.track == audio {
+			continue // sound that began after the header was written
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -153,6 +167,10 @@ func (o *output) finish() error {
 	}
 	if err := o.c.finish(); err != nil {
 		return err
+	}
+	if o.hasVideo && o.info.Width == 0 { // of a copy, the container has found out by now
+		p := o.c.tracks[videoTrack].params.c
+		o.info.Width, o.info.Height = int(p.width), int(p.height)
 	}
 	o.info.Codecs = o.codecs[videoTrack]
 	if a := o.codecs[audioTrack]; a != "" {

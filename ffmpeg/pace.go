@@ -8,10 +8,16 @@ type pacer struct {
 	rate  rational
 	start clock
 	next  int64 // the first slot that is still empty
+	shown int64 // pictures
+	extra int64 // slots that pictures were shown in again
 }
 
-// maxFill is how long one picture may be shown to fill a hole.
-const maxFill = 10 * clockRate
+// maxFill is how long a picture may be shown to fill a hole, and maxRepeats how often each is
+// shown again on average: pictures far apart would make any number of others.
+const (
+	maxFill    = 10 * clockRate
+	maxRepeats = maxFrameRate
+)
 
 func (p *pacer) at(slot int64) clock {
 	return p.start + clock(mulDiv(slot, int64(p.rate.den)*int64(clockRate), int64(p.rate.num)))
@@ -26,11 +32,15 @@ func (p *pacer) middle(slot int64) clock {
 // is shown in.
 func (p *pacer) until(pts clock) (first, end int64) {
 	first, end = p.next, p.next
+	p.shown++
 	for p.middle(end) <= pts {
-		if end > first && p.middle(end)-p.middle(first) > maxFill {
-			// Viewers get a hole: to fill it would cost more than it is worth.
-			p.next = mulDiv(int64(pts-p.start), int64(p.rate.num), int64(p.rate.den)*int64(clockRate))
-			return first, end
+		if end > first {
+			p.extra++
+			if fill := p.count(maxFill); end-first > fill || p.extra > fill+maxRepeats*p.shown {
+				// Viewers get a hole: to fill it would cost more than it is worth.
+				p.next = max(p.count(pts-p.start), end)
+				return first, end
+			}
 		}
 		end++
 	}
@@ -40,11 +50,12 @@ func (p *pacer) until(pts clock) (first, end int64) {
 
 // rest returns the slots of the last picture of a segment that ends at end.
 func (p *pacer) rest(end clock) (first, last int64) {
-	n := mulDiv(int64(end-p.start), int64(p.rate.num), int64(p.rate.den)*int64(clockRate))
 	first = p.next
-	if most := first + mulDiv(int64(maxFill), int64(p.rate.num), int64(p.rate.den)*int64(clockRate)); n > most {
-		n = most
-	}
-	p.next = max(n, first, 1)
+	p.next = max(min(p.count(end-p.start), first+p.count(maxFill)), first, 1)
 	return first, p.next
+}
+
+// count is how many slots there are in d.
+func (p *pacer) count(d clock) int64 {
+	return mulDiv(int64(d), int64(p.rate.num), int64(p.rate.den)*int64(clockRate))
 }

@@ -19,9 +19,7 @@ void lpms_picture_describe(lpms_picture *p)
     const AVFrame *f = p->frame;
     const AVFrameSideData *matrix = av_frame_get_side_data(f, AV_FRAME_DATA_DISPLAYMATRIX);
 
-    p->pts = f->pts != AV_NOPTS_VALUE ? f->pts : f->best_effort_timestamp;
-    if (p->pts == AV_NOPTS_VALUE)
-        p->pts = LPMS_NO_TIME;
+    p->pts = f->pts != AV_NOPTS_VALUE ? f->pts : LPMS_NO_TIME;
     p->duration = FFMAX(lpms_frame_duration(f), 0);
     p->width = f->width;
     p->height = f->height;

@@ -98,7 +98,7 @@ lpms_result lpms_probe(const uint8_t *data, size_t size, int container, lpms_inf
 {
     lpms_input in;
     AVPacket *pkt = av_packet_alloc();
-    lpms_result r = lpms_input_open(&in, data, size, -1, container);
+    lpms_result r = lpms_input_open(&in, data, size, -1, container, NULL);
 
     memset(info, 0, sizeof(*info));
     if (!pkt && r.code >= 0)

@@ -12,10 +12,12 @@ var usualRates = []rational{
 	{144, 1}, {240, 1},
 }
 
-// measureRate finds the rate of pictures by their times, in any order; times that are not
-// known are left out. When the distances vary, it is the rate of the usual distance. It is
-// zero when there are fewer than two times.
+// measureRate finds the rate of pictures by their times, in any order. When the distances
+// vary, it is the rate of the usual distance. It is zero when fewer than two times are known.
 func measureRate(times []clock) rational {
+	if rate := rateBetween(times); rate.num > 0 {
+		return rate
+	}
 	times = slices.Clone(times)
 	slices.Sort(times)
 	times = slices.Compact(times)
@@ -44,8 +46,32 @@ func measureRate(times []clock) rational {
 	return nearestRate(float64(clockRate) * float64(n) / float64(sum))
 }
 
+// rateBetween is the rate when many times are not known: that of all pictures between the
+// first and the last that are. It is zero when most are known.
+func rateBetween(times []clock) rational {
+	unknown := 0
+	for _, t := range times {
+		if t == noTime {
+			unknown++
+		}
+	}
+	if 4*unknown < len(times) || unknown == 0 {
+		return rational{}
+	}
+	first := slices.IndexFunc(times, func(t clock) bool { return t != noTime })
+	last := len(times) - 1
+	for last >= 0 && times[last] == noTime {
+		last--
+	}
+	if first < 0 || times[last] <= times[first] {
+		return rational{}
+	}
+	return nearestRate(float64(clockRate) * float64(last-first) / float64(times[last]-times[first]))
+}
+
 // nearestRate is a usual rate when it is near enough, within what rounding explains.
 func nearestRate(fps float64) rational {
+	fps = min(fps, maxFrameRate) // times stay what they are; this is what an encoder is told
 	best := slices.MinFunc(usualRates, func(a, b rational) int {
 		return cmp.Compare(off(fps, a), off(fps, b))
 	})

@@ -349,15 +349,15 @@ static void make_across(lpms_resizer *r, uint8_t *dst, ptrdiff_t stride, int lan
         int end = x + PIECE < r->dst_w ? x + PIECE : r->dst_w;
         int need = end == r->dst_w ? r->src_w : clamp(a->first[end - 1] + a->taps, r->src_w);
         if (need > have) {
-            need = (need + 7) / 8 * 8;
-            r->steps->turn(turned + have * LANES, r->made + have, r->pitch, need - have);
+            int more = (need - have + 7) / 8 * 8;
+            r->steps->turn(turned + have * LANES, r->made + have, r->pitch, more);
+            have += more;
         }
         // Beside its edges the picture goes on as it is there.
         for (int i = 1; i <= MAX_TAPS && x == 0; i++)
             memcpy(turned - i * LANES, turned, LANES * sizeof(*turned));
-        for (int i = 0; i < MAX_TAPS && end == r->dst_w; i++)
+        for (int i = 0; i < MAX_TAPS && need == r->src_w; i++)
             memcpy(turned + (r->src_w + i) * LANES, turned + (r->src_w - 1) * LANES, LANES * sizeof(*turned));
-        have = need > have ? need : have;
         r->steps->across(dst, stride, lanes, turned, a, x, end);
     }
 }

@@ -27,13 +27,15 @@ type run struct {
 	start        clock // the first picture, or sound when there is none
 	repairVideo  repair
 	repairAudio  repair
-	wanted       map[clock]bool // times of pictures, when others will come
+	unwanted     map[clock]bool // times of pictures that are not of this segment, or cannot be decoded
 	lead         []clock        // times that the first picture is shown at, too
 	last         clock          // the last picture's time
 	decoding     bool           // there are pictures that a rendition needs
 	decoded      MediaInfo
 	filter       *filter       // or nil
+	interlaced   bool          // a picture was
 	pictures     []frame       // decoded, not handed on yet
+	copying      []bool        // the renditions that copy and have begun
 	turns        chan struct{} // how many goroutines may work at a time, nil before there are others
 
 	outputs []*output
@@ -49,6 +51,7 @@ type run struct {
 func (r *run) run() error {
 	r.video, r.audio = -1, -1
 	r.results = make([]Output, len(r.rungs))
+	r.copying = make([]bool, len(r.rungs))
 	if err := r.fillWindow(); err != nil {
 		return err
 	}
@@ -62,6 +65,9 @@ func (r *run) run() error {
 	}
 	for !r.whole {
 		u, err := r.d.next()
+		if r.ctx.Err() != nil {
+			return context.Cause(r.ctx)
+		}
 		if err != nil {
 			break // the end, or the end of what can be read
 		}
@@ -82,11 +88,14 @@ func (r *run) take(u *unit, windowed bool) error {
 		sent := *u // the decoder makes more of what is not known
 		r.repairVideo.times(u)
 		for i, g := range r.rungs {
-			if g.mode == copyVideo && r.within(g, u.pts) {
+			if g.mode == copyVideo && r.copies(i, u) {
 				r.outputs[i].video(*u)
 			}
 		}
 		r.readTo = max(r.readTo, u.dts-r.start)
+		if !r.decoding {
+			r.last = max(r.last, u.pts)
+		}
 		if r.decoding {
 			r.keepGroup(&sent)
 			if err := r.decode(&sent); err != nil {
@@ -112,6 +121,16 @@ func (r *run) take(u *unit, windowed bool) error {
 		r.progress(r.readTo.duration())
 	}
 	return nil
+}
+
+// copies reports whether a rendition that copies has a unit: from a keyframe on, and in
+// the order of decoding, so that no unit is without those that it refers to.
+func (r *run) copies(i int, u *unit) bool {
+	g := r.rungs[i]
+	if !r.copying[i] {
+		r.copying[i] = g.spec.From == 0 || u.key && r.within(g, u.pts)
+	}
+	return r.copying[i] && (g.spec.To == 0 || u.dts < r.start+toClock(g.spec.To))
 }
 
 // within reports whether a rendition shows what is at pts.
@@ -154,6 +173,19 @@ func (r *run) handOn() {
 	r.turns <- struct{}{}
 }
 
+// pixelShape is what the container says of the shape of pixels; it counts before what the
+// pictures say.
+func (r *run) pixelShape(p *picture) rational {
+	t := r.d.tracks[r.video]
+	if t.sar.num <= 0 || t.sar.den <= 0 {
+		return p.look().sar
+	}
+	if t.rotation == 90 || t.rotation == 270 {
+		return rational{t.sar.den, t.sar.num}
+	}
+	return t.sar
+}
+
 // batchPixels is how many pixels are handed on at once: to wake a thread up for each
 // picture costs, and so do pictures that wait.
 const batchPixels = 4 << 20
@@ -170,7 +202,7 @@ func (r *run) startEncodes(p *picture) {
 			continue
 		}
 		g.setSize(p.width(), p.height())
-		r.encodes[i] = &encodeRun{rung: g, in: make(chan []frame, 1), turns: r.turns, out: r.outputs[i], source: r.rate,
+		r.encodes[i] = &encodeRun{rung: g, in: make(chan []frame, 1), turns: r.turns, out: r.outputs[i], source: r.rate, sar: r.pixelShape(p),
 			stay: r.opts.Continuous, preset: r.opts.Preset, threads: 1}
 		all = append(all, r.encodes[i])
 	}
@@ -202,10 +234,8 @@ func (r *run) end() error {
 		r.last = r.start
 	}
 	r.endTime = r.last + max(r.rate.period(), 1)
-	if r.filter != nil {
-		if err := r.filter.end(r.endTime, r.filtered); err != nil {
-			return err
-		}
+	if err := r.endFilter(r.endTime); err != nil {
+		return err
 	}
 	r.near = r.endTime
 	if r.decoding && r.decoded.Frames == 0 {

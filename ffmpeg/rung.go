@@ -231,11 +231,13 @@ type encodeRun struct {
 	made     []frame       // for the children, not handed on yet
 	children []*encodeRun
 	out      *output
+	parent   *encodeRun // that scales for it, or nil
 	source   rational
-	start    clock // the first picture's time
-	end      clock // set before in is closed
-	failed   error // the same
-	broken   error // no more pictures are made, for the smaller renditions neither
+	sar      rational // of the source's pixels
+	start    clock    // the first picture's time
+	end      clock    // set before in is closed
+	failed   error    // the same
+	broken   error    // no more pictures are made, for the smaller renditions neither
 	stay     bool
 	preset   string
 	threads  int
@@ -267,8 +269,11 @@ func (e *encodeRun) run(ctx context.Context) {
 		e.turns <- struct{}{}
 		for _, f := range fs {
 			if e.pictures++; e.pictures == 1 {
-				e.start = f.pts
-				e.pace = pacer{rate: e.rate, start: f.pts}
+				// The first picture that a parent shows may be a later one of the source's.
+				if e.start = f.pts; e.parent != nil {
+					e.start = e.parent.start
+				}
+				e.pace = pacer{rate: e.rate, start: e.start}
 			}
 			if e.broken == nil && ctx.Err() == nil {
 				e.broken = e.take(f)
@@ -384,6 +389,7 @@ func (e *encodeRun) encode(p *picture, pts clock) error {
 // prepare opens the encoder, or goes on with the one that is open when it is the right one.
 func (e *encodeRun) prepare(p *picture) error {
 	cfg := e.config(p, e.source, e.preset, e.threads)
+	cfg.size.sar = e.sar
 	if e.enc != nil && !e.enc.cfg.same(&cfg) {
 		e.enc.close()
 		e.enc = nil

@@ -21,4 +21,7 @@ typedef struct lpms_unit {
 extern const int lpms_eof;   // nothing more comes
 extern const int lpms_again; // nothing more comes before something is put in
 
+// The code of an option that a component does not have.
+extern const int lpms_no_option;
+
 #endif

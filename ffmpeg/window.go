@@ -23,6 +23,9 @@ func (r *run) fillWindow() error {
 			return context.Cause(r.ctx)
 		}
 		u, err := r.d.next()
+		if r.ctx.Err() != nil {
+			return context.Cause(r.ctx)
+		}
 		if err != nil {
 			if len(r.window) == 0 && !errors.Is(err, io.EOF) {
 				return err
