@@ -7,7 +7,7 @@ STATICCHECK_VERSION := v0.8.2
 FUZZTIME ?= 5s
 PKGS := ./...
 
-.PHONY: help run test build deps test-deps lint unit fuzz e2e bench bench-transcode clean
+.PHONY: help run test build deps test-deps lint unit asan fuzz e2e bench bench-transcode clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,7 +15,7 @@ help: ## list the targets
 run: build ## install what is missing, start the example server on RTMP 1935 and HTTP 8000
 	$(BIN)/example
 
-test: test-deps lint unit fuzz e2e ## install what is missing, run the whole test suite
+test: test-deps lint unit asan fuzz e2e ## install what is missing, run the whole test suite
 
 build: deps ## build the programs into bin/
 	@mkdir -p $(BIN)
@@ -42,6 +42,9 @@ unit: deps ## all package tests, with the race detector
 
 e2e: test-deps ## the end-to-end tests: real publishers, players and readers
 	$(GO) test -race -count=1 -timeout 15m ./test/...
+
+asan: deps ## the tests of package ffmpeg with the address sanitizer, for the C in it
+	ASAN_OPTIONS=detect_leaks=0 $(GO) test -asan -timeout 15m ./ffmpeg
 
 fuzz: deps ## each fuzz target for FUZZTIME (default 5s)
 	@FUZZTIME=$(FUZZTIME) ./scripts/fuzz.sh

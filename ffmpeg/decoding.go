@@ -149,13 +149,12 @@ func (r *run) picture(p *picture) error {
 // show hands on a picture that is shown from pts on, through the filters that it needs.
 func (r *run) show(p *picture, pts clock) error {
 	r.last = pts
-	rotation := r.d.tracks[r.video].rotation
-	if rotation == 0 {
-		rotation = int(p.c.rotation)
+	if p.c.rotation >= 0 {
+		r.rotation = int(p.c.rotation)
 	}
 	// The filter wants four lines of every plane.
 	r.interlaced = p.height() >= 8 && (r.interlaced || p.c.interlaced != 0)
-	chain := filterChain(r.interlaced, rotation)
+	chain := filterChain(r.interlaced, r.rotation)
 	if r.filter != nil && r.filter.fits(p, chain) {
 		return r.filter.filter(p, pts, r.filtered)
 	}

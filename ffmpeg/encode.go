@@ -116,6 +116,9 @@ func (e *encoder) open() error {
 	return err
 }
 
+// maxDelay is more than encoders reorder: what H.264 and H.265 allow.
+const maxDelay = 16
+
 // begin starts a segment.
 func (e *encoder) begin() {
 	e.order, e.written = e.order[:0], 0
@@ -185,8 +188,9 @@ func (e *encoder) receive(emit func(unit)) error {
 			continue // it only pushed the encoder on
 		}
 		delete(e.times, int64(c.pts))
-		if e.written == 0 {
-			e.delay = max(e.delay, int((int64(c.pts)-int64(c.dts))/e.grid))
+		// Not every encoder says it before; x265's own DTS of a few pictures are anything.
+		if d := (int64(c.pts) - int64(c.dts)) / e.grid; e.written == 0 && d <= maxDelay {
+			e.delay = max(e.delay, int(d))
 		}
 		u := unitFromC(&c)
 		u.pts = pts

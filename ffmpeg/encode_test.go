@@ -116,7 +116,7 @@ func TestEncoderEnds(t *testing.T) {
 			emit := func(u unit) {
 				require.Equal(t, count == 0, u.key, "%s: unit %d of %d", codec, count, n)
 				require.Greater(t, u.dts, last, "%s: unit %d of %d", codec, count, n)
-				require.GreaterOrEqual(t, u.pts, u.dts)
+				require.GreaterOrEqual(t, u.pts, u.dts, "%s: unit %d of %d", codec, count, n)
 				last = u.dts
 				count++
 			}

@@ -11,8 +11,8 @@ import (
 
 // Conditions a caller can act on. They may come wrapped; use errors.Is.
 var (
-	// ErrClosed: the Muxer was closed before.
-	ErrClosed = errors.New("ffmpeg: muxer is closed")
+	// ErrClosed: the Muxer or Ladder was closed before.
+	ErrClosed = errors.New("ffmpeg: closed")
 	// ErrFormat: the container or codec is not one this package handles.
 	ErrFormat = errors.New("ffmpeg: unsupported format")
 	// ErrTimestamp: the DTS does not rise within its track, or the PTS is before the

@@ -70,7 +70,7 @@ static int file_read(void *opaque, uint8_t *buf, int size)
     struct pollfd p = {in->fd, POLLIN, 0};
     ssize_t n;
 
-    while (poll(&p, 1, 100) == 0)
+    while ((n = poll(&p, 1, 100)) == 0 || (n < 0 && errno == EINTR))
         if (stopped(in))
             return AVERROR_EXIT;
     do

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"runtime"
 	"slices"
 	"time"
@@ -129,6 +130,9 @@ func NewLadder(opts LadderOptions) (*Ladder, error) {
 	opts.Renditions = slices.Clone(opts.Renditions)
 	l := &Ladder{opts: opts, near: noTime}
 	for i, spec := range opts.Renditions {
+		for _, m := range []*map[string]string{&spec.Video.Opts, &spec.Audio.Opts, &spec.Muxer.Opts, &spec.Metadata} {
+			*m = maps.Clone(*m) // the caller's may change
+		}
 		r, err := newRung(i, spec, &opts)
 		if err != nil {
 			return nil, fmt.Errorf("rendition %d (%.60s): %w", i, spec.Profile.Name, err)
@@ -215,7 +219,8 @@ func (l *Ladder) reset() {
 	}
 }
 
-// Close frees everything. It may be called again.
+// Close frees everything. It may be called again. Of sound that is encoded continuously, the
+// encoder keeps the last 40 ms to itself.
 func (l *Ladder) Close() {
 	l.reset()
 	l.decFor.close()

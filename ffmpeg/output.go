@@ -88,6 +88,11 @@ func (o *output) add(track int, u unit) {
 	o.last[track], o.any[track] = u.dts, true
 	if track == videoTrack && o.codecs[videoTrack] == "" && u.key && o.videoParams != nil {
 		o.codecs[videoTrack] = codecString(o.videoParams, u.data)
+		if o.info.Width == 0 { // a copy from a container that does not say it
+			t := &o.c.tracks[videoTrack]
+			_ = t.learnParams(u)
+			o.info.Width, o.info.Height = int(t.params.c.width), int(t.params.c.height)
+		}
 	}
 	if track == audioTrack && o.c != nil && o.audioTrack == nil {
 		return // it began too late: the container has no place for it
@@ -167,10 +172,6 @@ func (o *output) finish() error {
 	}
 	if err := o.c.finish(); err != nil {
 		return err
-	}
-	if o.hasVideo && o.info.Width == 0 { // of a copy, the container has found out by now
-		p := o.c.tracks[videoTrack].params.c
-		o.info.Width, o.info.Height = int(p.width), int(p.height)
 	}
 	o.info.Codecs = o.codecs[videoTrack]
 	if a := o.codecs[audioTrack]; a != "" {

@@ -25,7 +25,7 @@ void lpms_picture_describe(lpms_picture *p)
     p->height = f->height;
     p->pix_fmt = f->format;
     p->interlaced = lpms_frame_interlaced(f);
-    p->rotation = matrix && matrix->size >= 9 * sizeof(int32_t) ? lpms_rotation((const int32_t *)matrix->data) : 0;
+    p->rotation = matrix && matrix->size >= 9 * sizeof(int32_t) ? lpms_rotation((const int32_t *)matrix->data) : -1;
     p->sar_num = f->sample_aspect_ratio.num;
     p->sar_den = f->sample_aspect_ratio.den;
     p->range = f->color_range;

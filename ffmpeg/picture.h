@@ -12,7 +12,7 @@ typedef struct lpms_picture {
     int64_t pts, duration; // LPMS_NO_TIME, 0 when unknown
     int width, height, pix_fmt;
     int interlaced;
-    int rotation;          // clockwise degrees to turn it by
+    int rotation;          // clockwise degrees to turn it by; -1: as the one before
     int sar_num, sar_den;  // 0 when unknown
     int range, space, primaries, transfer; // colour, in libavutil's numbers
 } lpms_picture;

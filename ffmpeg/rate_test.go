@@ -32,7 +32,9 @@ func TestMeasureRateOdd(t *testing.T) {
 	require.Zero(t, measureRate([]clock{5}))
 	require.Zero(t, measureRate([]clock{5, 5, noTime, noTime}))
 	// Holes and repeated times do not count.
-	require.Equal(t, rational{30, 1}, measureRate([]clock{0, clockRate / 30, clockRate / 15, clockRate / 15, noTime, 3 * clockRate, 3*clockRate + clockRate/30}))
+	require.Equal(t, rational{30, 1}, measureRate([]clock{0, clockRate / 30, clockRate / 15, clockRate / 15, 3 * clockRate, 3*clockRate + clockRate/30}))
+	// When times are missing, the pictures in between count.
+	require.Equal(t, rational{30, 1}, measureRate([]clock{clockRate, noTime, noTime, noTime, clockRate + 4*clockRate/30, noTime}))
 	require.Equal(t, rational{37, 1}, measureRate([]clock{0, clockRate / 37, 2 * clockRate / 37}).reduced())
 	// One tick apart, or an age.
 	for _, gap := range []clock{1, tick, 1 << 61} {

@@ -34,6 +34,7 @@ type run struct {
 	decoded      MediaInfo
 	filter       *filter       // or nil
 	interlaced   bool          // a picture was
+	rotation     int           // of the last picture, clockwise degrees
 	pictures     []frame       // decoded, not handed on yet
 	copying      []bool        // the renditions that copy and have begun
 	turns        chan struct{} // how many goroutines may work at a time, nil before there are others
@@ -180,7 +181,7 @@ func (r *run) pixelShape(p *picture) rational {
 	if t.sar.num <= 0 || t.sar.den <= 0 {
 		return p.look().sar
 	}
-	if t.rotation == 90 || t.rotation == 270 {
+	if r.rotation == 90 || r.rotation == 270 {
 		return rational{t.sar.den, t.sar.num}
 	}
 	return t.sar

@@ -7,6 +7,7 @@ type sound struct {
 	enc      *audioEncoder // open between segments when the ladder is continuous
 	start    clock         // the time of the first unit since it was opened
 	next     clock         // the time after the last unit
+	header   [2]int        // sample rate and channels of the source, as far as its units say it
 	err      error         // why there is none in this segment
 }
 
@@ -55,12 +56,10 @@ func (r *run) beginSounds() {
 			continue
 		}
 		r.repairAudio.times(u)
-		for _, s := range r.sounds {
-			if first && !(u.pts - s.next).within(largestGap) {
-				s.close() // another segment than the next one
-			}
+		if first {
+			first = false
+			r.joinSounds(u)
 		}
-		first = false
 		r.encodeAudio(u)
 	}
 	for _, s := range r.sounds {
@@ -73,6 +72,19 @@ func (r *run) beginSounds() {
 				r.outputs[i].fail(err)
 			}
 		}
+	}
+}
+
+// joinSounds closes the encoders that cannot go on with the first unit: it is of another
+// segment than the next one, or another kind of sound.
+func (r *run) joinSounds(u *unit) {
+	var header [2]int
+	header[0], header[1] = audioHeader(r.d.tracks[r.audio].params.codecName(), u.data)
+	for _, s := range r.sounds {
+		if !(u.pts - s.next).within(largestGap) || s.header != header {
+			s.close()
+		}
+		s.header = header
 	}
 }
 

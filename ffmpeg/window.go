@@ -92,6 +92,9 @@ func (r *run) begin() error {
 	if r.start == noTime {
 		r.start = 0
 	}
+	if r.video >= 0 {
+		r.rotation = r.d.tracks[r.video].rotation
+	}
 	r.last = noTime
 	r.repairVideo = repair{step: r.rate.period(), last: noTime}
 	r.repairAudio = repair{step: r.audioStep(), last: noTime}
