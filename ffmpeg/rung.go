@@ -299,7 +299,7 @@ func (e *encodeRun) handOn() {
 		return
 	}
 	for i, c := range e.children {
-		if i > 0 {
+		if i < len(e.children)-1 { // the last one takes the reference that is here
 			for _, f := range e.made {
 				f.retain()
 			}
