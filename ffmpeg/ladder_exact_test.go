@@ -32,11 +32,9 @@ var exactCases = map[string]exactCase{
 	"10 bits":        {args: smallVideo + "-t 1 -c:v libx264 -preset superfast -pix_fmt yuv420p10le " + asIs, fps: [2]uint{15, 1}},
 	"4:2:2":          {args: smallVideo + "-t 1 -c:v libx264 -preset superfast -pix_fmt yuv422p " + asIs, fps: [2]uint{15, 1}},
 	"4:2:2, 10 bits": {args: smallVideo + "-t 1 -c:v libx264 -preset superfast -pix_fmt yuv422p10le " + asIs, fps: [2]uint{15, 1}},
-	"4:4:4":          {args: smallVideo + "-t 1 -c:v libx264 -preset superfast -pix_fmt yuv444p " + asIs, fps: [2]uint{15, 1}},
 	"full range":     {args: smallVideo + "-t 1 -c:v libx264 -preset superfast -pix_fmt yuvj420p " + asIs, fps: [2]uint{15, 1}},
 	"portrait":       {args: "-f lavfi -i testsrc2=size=180x320:rate=30 -t 1 " + fastX264 + asIs, size: [2]int{90, 160}, fps: [2]uint{15, 1}},
 	"4:3":            {args: "-f lavfi -i testsrc2=size=320x240:rate=30 -t 1 " + fastX264 + asIs, size: [2]int{160, 120}, fps: [2]uint{15, 1}},
-	"wide":           {args: "-f lavfi -i testsrc2=size=400x100:rate=30 -t 1 " + fastX264 + asIs, size: [2]int{160, 40}, fps: [2]uint{15, 1}},
 	"odd size":       {args: "-f lavfi -i testsrc2=size=321x181:rate=30 -t 1 -c:v libx264 -preset superfast -pix_fmt yuv444p " + asIs, fps: [2]uint{15, 1}},
 	"odd and small":  {args: "-f lavfi -i testsrc2=size=121x67:rate=30 -t 1 -c:v libx264 -preset superfast -pix_fmt yuv444p " + asIs, size: [2]int{120, 66}, fps: [2]uint{15, 1}},
 	"never upscaled": {args: "-f lavfi -i testsrc2=size=128x72:rate=30 -t 1 " + fastX264 + asIs, size: [2]int{128, 72}, fps: [2]uint{15, 1}},
@@ -47,14 +45,10 @@ var exactCases = map[string]exactCase{
 	"one picture, interlaced": {args: "-f lavfi -i testsrc2=size=320x180:rate=50,tinterlace=interleave_top -frames:v 1 -c:v libx264 -preset superfast -pix_fmt yuv420p -flags +ildct+ilme -x264-params tff=1 " + asIs, period: 1. / 25, fps: [2]uint{25, 1}, filters: "bwdif=mode=send_frame"},
 	"one picture, to 2":       {args: smallVideo + "-frames:v 1 " + fastX264 + asIs, fps: [2]uint{2, 1}},
 	"two pictures":            {args: smallVideo + "-frames:v 2 " + fastX264 + asIs, fps: [2]uint{30, 1}},
-	"intra only":              {args: smallVideo + "-t 1 " + fastX264 + "-g 1 " + asIs, fps: [2]uint{15, 1}},
-	"video only":              {args: smallVideo + "-t 2 " + fastX264 + asIs, fps: [2]uint{15, 1}},
 	"HEVC":                    {args: smallVideo + "-t 1 -c:v libx265 -preset ultrafast -x265-params log-level=none:bframes=2 -pix_fmt yuv420p " + asIs, fps: [2]uint{15, 1}},
-	"HEVC, 10 bits":           {args: smallVideo + "-t 1 -c:v libx265 -preset ultrafast -x265-params log-level=none -pix_fmt yuv420p10le " + asIs, fps: [2]uint{15, 1}},
 	"MP4":                     {name: "a.mp4", args: smallVideo + sine + "-t 2 " + fastX264 + "-bf 2 " + aac, fps: [2]uint{25, 1}},
 	"MP4, 24000/1001":         {name: "a.mp4", args: "-f lavfi -i testsrc2=size=320x180:rate=24000/1001 " + sine + "-t 2 " + fastX264 + aac, period: 1001. / 24000, fps: [2]uint{60, 1}},
 	"fragmented MP4":          {name: "a.mp4", args: smallVideo + sine + "-t 2 " + fastX264 + "-bf 2 " + aac + "-movflags +frag_keyframe+empty_moov+default_base_moof", fps: [2]uint{25, 1}},
-	"MP4, VP9":                {name: "a.mp4", args: smallVideo + "-t 1 -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 1M -pix_fmt yuv420p", fps: [2]uint{15, 1}},
 	"MP4, VP9 odd":            {name: "a.mp4", args: "-f lavfi -i testsrc2=size=321x181:rate=30 -t 1 -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 1M -pix_fmt yuv420p", fps: [2]uint{15, 1}},
 	"MP4, AV1":                {name: "a.mp4", args: smallVideo + "-t 1 -c:v libsvtav1 -preset 12 -b:v 1M -pix_fmt yuv420p", fps: [2]uint{15, 1}},
 	"FLV":                     {name: "a.flv", args: smallVideo + sine + "-t 2 " + fastX264 + "-bf 2 " + aac, fps: [2]uint{25, 1}},
@@ -153,8 +147,8 @@ func (c *exactCase) check(t *testing.T, data []byte, res *LadderResult) {
 	require.Equal(t, MediaInfo{len(shown), int64(len(shown)) * int64(src.Video.Width*src.Video.Height)}, res.Decoded)
 	require.InDelta(t, 1/c.period, res.Outputs[0].Info.FrameRate, 0.01)
 	require.InDelta(t, float64(c.fps[0])/float64(c.fps[1]), res.Outputs[1].Info.FrameRate, 0.001)
-	if testing.Short() {
-		return
+	if src.Audio != nil {
+		return // others have shown it
 	}
 	like := similarity(t, res.Outputs[0].Data, data, c.filters)
 	t.Logf("%d and %d pictures, SSIM %.4f", len(shown), slots, like)

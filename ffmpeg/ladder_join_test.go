@@ -57,9 +57,9 @@ func TestLadderJoins(t *testing.T) {
 				out := inspectLoose(t, o)
 				require.Equal(t, len(out.Video.packets), out.Video.decoded)
 				requireRisingPES(t, o)
-				requireSameSound(t, source, o)
 				checkJoins(t, o)
 				if i == 0 {
+					requireSameSound(t, source, o)
 					require.Equal(t, src.Video.decoded, out.Video.decoded)
 				}
 			}
@@ -219,7 +219,7 @@ func TestLadderSoundEncoded(t *testing.T) {
 // go with the same settings.
 func TestLadderSimilarity(t *testing.T) {
 	source := "-f lavfi -i testsrc2=size=320x180:rate=30,noise=alls=12:allf=t+u "
-	segments := pieces(t, source+"-t 8 "+fastX264+"-b:v 4M -g 60 -keyint_min 60 -sc_threshold 0 -output_ts_offset 20")
+	segments := pieces(t, source+"-t 6 "+fastX264+"-b:v 4M -g 60 -keyint_min 60 -sc_threshold 0 -output_ts_offset 20")
 	whole := bytes.Join(segments, nil)
 	ref := remux(t, whole, "", "-vf scale=160:90:flags=bicubic -c:v libx264 -preset superfast -b:v 300k -maxrate 375k -bufsize 450k -forced-idr 1 "+
 		"-force_key_frames expr:gte(n,n_forced*60) -threads 1", "ref.mp4")

@@ -128,54 +128,52 @@ func TestLadderBrokenSegments(t *testing.T) {
 	for range 400 {
 		damaged[188*8+r.IntN(len(damaged)-188*8)] ^= byte(r.Uint32())
 	}
-	for _, continuous := range []bool{true, false} {
-		opts := all(ComponentOptions{Name: "aac"})
-		opts.Continuous = continuous
-		opts.Renditions = append(opts.Renditions, Rendition{Video: copied})
-		l := ladder(t, opts)
-		for i, s := range []struct {
-			name string
-			data []byte
-			good bool
-		}{
-			{"good", segments[0], true},
-			{"garbage", randomBytes(100_000), false},
-			{"good", segments[1], true},
-			{"truncated", segments[2][:len(segments[2])/3/188*188+50], false},
-			{"good", segments[2], true},
-			{"noise in TS packets", noise, false},
-			{"empty", []byte{}, false},
-			{"damaged", damaged, false},
-			{"text", bytes.Repeat([]byte("not a segment "), 1000), false},
-			{"good", segments[3], true},
-		} {
-			res, err := l.Transcode(t.Context(), Input{Data: s.data}, nil)
-			if !s.good {
-				if err != nil {
-					require.True(t, typed(err), "%s: %v", s.name, err)
-					require.False(t, Retryable(err), "%s: %v", s.name, err)
-				} else {
-					for _, o := range res.Outputs {
-						require.True(t, o.Err == nil || typed(o.Err), o.Err)
-						if o.Err == nil && s.name == "truncated" {
-							require.NotZero(t, inspectLoose(t, o.Data).Video.decoded)
-						}
+	opts := all(ComponentOptions{Name: "aac"})
+	opts.Continuous = true
+	opts.Renditions = append(opts.Renditions, Rendition{Video: copied})
+	l := ladder(t, opts)
+	for i, s := range []struct {
+		name string
+		data []byte
+		good bool
+	}{
+		{"good", segments[0], true},
+		{"garbage", randomBytes(100_000), false},
+		{"good", segments[1], true},
+		{"truncated", segments[2][:len(segments[2])/3/188*188+50], false},
+		{"good", segments[2], true},
+		{"noise in TS packets", noise, false},
+		{"empty", []byte{}, false},
+		{"damaged", damaged, false},
+		{"text", bytes.Repeat([]byte("not a segment "), 1000), false},
+		{"good", segments[3], true},
+	} {
+		res, err := l.Transcode(t.Context(), Input{Data: s.data}, nil)
+		if !s.good {
+			if err != nil {
+				require.True(t, typed(err), "%s: %v", s.name, err)
+				require.False(t, Retryable(err), "%s: %v", s.name, err)
+			} else {
+				for _, o := range res.Outputs {
+					require.True(t, o.Err == nil || typed(o.Err), o.Err)
+					if o.Err == nil && s.name == "truncated" {
+						require.NotZero(t, inspectLoose(t, o.Data).Video.decoded)
 					}
 				}
-				continue
 			}
-			require.NoError(t, err, "segment %d", i)
-			want := decodedTimes(t, s.data)
-			for k, o := range res.Outputs {
-				require.NoError(t, o.Err)
-				out := inspectLoose(t, o.Data)
-				require.NotNil(t, out.Audio, "segment %d, rendition %d", i, k)
-				if k != 1 {
-					requireTimes(t, want, out.Video.times())
-				}
-				if k == 0 && continuous {
-					require.Greater(t, similarity(t, o.Data, s.data, "null"), 0.93)
-				}
+			continue
+		}
+		require.NoError(t, err, "segment %d", i)
+		want := decodedTimes(t, s.data)
+		for k, o := range res.Outputs {
+			require.NoError(t, o.Err)
+			out := inspectLoose(t, o.Data)
+			require.NotNil(t, out.Audio, "segment %d, rendition %d", i, k)
+			if k != 1 {
+				requireTimes(t, want, out.Video.times())
+			}
+			if k == 0 {
+				require.Greater(t, similarity(t, o.Data, s.data, "null"), 0.93)
 			}
 		}
 	}
@@ -253,7 +251,7 @@ func TestLadderAllocationFailures(t *testing.T) {
 	}}
 	require.NoError(t, transcodeLimited(t, opts, data, noLimit))
 	failed, worked := 0, 0
-	for size := 1; size < 16<<20; size += 1 + size/5 {
+	for size := 1; size < 16<<20; size += 1 + size/3 {
 		opts.Continuous = !opts.Continuous
 		if transcodeLimited(t, opts, data, size) != nil {
 			failed++
@@ -262,7 +260,7 @@ func TestLadderAllocationFailures(t *testing.T) {
 		}
 	}
 	t.Logf("%d sizes failed, %d worked", failed, worked)
-	require.Greater(t, failed, 10)
+	require.Greater(t, failed, 5)
 	require.Positive(t, worked)
 }
 
