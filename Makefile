@@ -38,7 +38,7 @@ lint: deps $(TOOLS)/staticcheck-$(STATICCHECK_VERSION) ## gofmt, go vet, staticc
 	$(TOOLS)/staticcheck-$(STATICCHECK_VERSION) $(PKGS)
 
 unit: deps ## all package tests, with the race detector
-	$(GO) test -race -timeout 10m $$($(GO) list $(PKGS) | grep -v /test/)
+	$(GO) test -race -timeout 15m $$($(GO) list $(PKGS) | grep -v /test/)
 
 e2e: test-deps ## the end-to-end tests: real publishers, players and readers
 	$(GO) test -race -count=1 -timeout 15m ./test/...
