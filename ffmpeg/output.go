@@ -78,9 +78,12 @@ func (o *output) audio(u unit) { o.add(audioTrack, u) }
 func (o *output) add(track int, u unit) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.err != nil {
+		return // there will be no output: nothing is gathered for it
+	}
 	if o.any[track] && u.dts <= o.last[track] {
 		// Time went back, which no container takes: sound can be left out, pictures cannot.
-		if track == videoTrack && o.err == nil {
+		if track == videoTrack {
 			o.err = ErrTimestamp
 		}
 		return
@@ -100,7 +103,7 @@ func (o *output) add(track int, u unit) {
 	o.waiting[track] = append(o.waiting[track], u)
 	o.bytes += len(u.data) + unitSize
 	both := o.hasVideo && o.audioTrack != nil
-	if o.c == nil || o.err != nil || o.bytes <= maxWaiting || both && len(o.waiting[1-track]) == 0 && o.bytes <= 2*maxWaiting {
+	if o.c == nil || o.bytes <= maxWaiting || both && len(o.waiting[1-track]) == 0 && o.bytes <= 2*maxWaiting {
 		return
 	}
 	o.err = o.drain(false)
