@@ -26,8 +26,9 @@ var allowed = map[string][]string{
 	"cmd/example":             {"", "stream"},
 	"cmd/transcode":           {"ffmpeg"},
 	"internal/testmedia":      {"internal/rtmp"},
-	"internal/bench":          {"internal/rtmp", "internal/testmedia"},
-	"internal/benchtranscode": {"ffmpeg"},
+	"internal/benchhost":      {},
+	"internal/bench":          {"internal/benchhost", "internal/rtmp", "internal/testmedia"},
+	"internal/benchtranscode": {"internal/benchhost", "ffmpeg"},
 	"test/e2e":                {},
 }
 

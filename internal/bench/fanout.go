@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/livepeer/lpms/internal/benchhost"
 )
 
 // sender is something that a crowd plays from.
@@ -91,7 +93,9 @@ type fanoutResult struct {
 	memory   float64 // bytes per player
 }
 
-func (r *fanoutResult) delay() string { return number(float64(r.p50)/1e6) + " / " + millis(r.p99) }
+func (r *fanoutResult) delay() string {
+	return benchhost.Number(float64(r.p50)/1e6) + " / " + millis(r.p99)
+}
 
 // measureFanout plays one stream to many players at once, from one sender after the
 // other.
@@ -225,8 +229,8 @@ func fanoutRows(n int, of map[string]fanoutResult, memory bool) []row {
 	rows := []row{
 		{
 			what:   what("CPU s/GB, default"),
-			figure: number(ours.perGB),
-			beside: fmt.Sprintf("nginx-rtmp %s; ideal sender, 30 ms gathered %s", number(nginx.perGB), number(ideal30.perGB)),
+			figure: benchhost.Number(ours.perGB),
+			beside: fmt.Sprintf("nginx-rtmp %s; ideal sender, 30 ms gathered %s", benchhost.Number(nginx.perGB), benchhost.Number(ideal30.perGB)),
 		}, {
 			what:   what("delay added p50 / p99, default"),
 			figure: ours.delay(),
@@ -235,8 +239,8 @@ func fanoutRows(n int, of map[string]fanoutResult, memory bool) []row {
 			met:    verdict(ours.p99 < maxGatheredDelay),
 		}, {
 			what:   what("CPU s/GB, -realtime"),
-			figure: fmt.Sprintf("%s (%s times the ideal)", number(realtime.perGB), number(realtime.perGB/ideal.perGB)),
-			beside: fmt.Sprintf("ideal sender, each message %s", number(ideal.perGB)),
+			figure: fmt.Sprintf("%s (%s times the ideal)", benchhost.Number(realtime.perGB), benchhost.Number(realtime.perGB/ideal.perGB)),
+			beside: fmt.Sprintf("ideal sender, each message %s", benchhost.Number(ideal.perGB)),
 			target: fmt.Sprintf("at most %v times the ideal", maxRealtimeRatio),
 			met:    verdict(realtime.perGB <= maxRealtimeRatio*ideal.perGB),
 		}, {
@@ -255,7 +259,7 @@ func fanoutRows(n int, of map[string]fanoutResult, memory bool) []row {
 		worst := max(ours.memory, realtime.memory)
 		rows = append(rows, row{
 			what:   what("memory per player, default / -realtime"),
-			figure: fmt.Sprintf("%s / %s", number(ours.memory/1e3), kilobytes(realtime.memory)),
+			figure: fmt.Sprintf("%s / %s", benchhost.Number(ours.memory/1e3), kilobytes(realtime.memory)),
 			beside: fmt.Sprintf("nginx-rtmp %s; ideal sender %s", kilobytes(nginx.memory), kilobytes(ideal.memory)),
 			target: "at most " + kilobytes(maxPlayerMemory),
 			met:    verdict(worst <= maxPlayerMemory),

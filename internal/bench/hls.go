@@ -15,6 +15,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/livepeer/lpms/internal/benchhost"
 )
 
 // liveOn publishes the clip on a server that has just started, and waits.
@@ -94,9 +96,9 @@ func measureHLSStatic(ctx context.Context, b *bench, _ []string) ([]row, error) 
 	rowOf := func(what string, ours, theirs, target float64) row {
 		return row{
 			what:   what + ": requests per CPU second of the server",
-			figure: fmt.Sprintf("%.0f (%s of nginx)", ours, number(ours/theirs)),
+			figure: fmt.Sprintf("%.0f (%s of nginx)", ours, benchhost.Number(ours/theirs)),
 			beside: fmt.Sprintf("nginx, the same bytes as a file %.0f", theirs),
-			target: "at least " + number(target) + " of nginx",
+			target: "at least " + benchhost.Number(target) + " of nginx",
 			met:    verdict(ours >= target*theirs),
 		}
 	}
@@ -162,9 +164,9 @@ func measureHLSLive(ctx context.Context, b *bench, _ []string) ([]row, error) {
 	b.note("Live HLS: each viewer asks for the media playlist every half target duration and fetches every new segment, on one connection. CPU contains ingest and the making of segments; nginx writes them to /dev/shm.")
 	return []row{{
 		what:   fmt.Sprintf("%d HLS viewers of %.2f Mbit/s: CPU s/GB", n, b.clip.megabits()),
-		figure: fmt.Sprintf("%s (%s times nginx)", number(ours), number(ours/nginx)),
-		beside: "nginx with its RTMP module " + number(nginx),
-		target: "at most " + number(maxLiveRatio) + " times nginx",
+		figure: fmt.Sprintf("%s (%s times nginx)", benchhost.Number(ours), benchhost.Number(ours/nginx)),
+		beside: "nginx with its RTMP module " + benchhost.Number(nginx),
+		target: "at most " + benchhost.Number(maxLiveRatio) + " times nginx",
 		met:    verdict(ours <= maxLiveRatio*nginx),
 	}}, nil
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/livepeer/lpms/internal/rtmp"
+
+	"github.com/livepeer/lpms/internal/benchhost"
 )
 
 const maxJoin = 50 * time.Millisecond
@@ -32,8 +34,8 @@ func measureJoin(ctx context.Context, b *bench, _ []string) ([]row, error) {
 	b.note("Join: nginx-rtmp keeps no keyframe, its players wait for the next one; the figure beside ours is only its answer to play.")
 	return []row{{
 		what:   fmt.Sprintf("%d joins: dial to first keyframe p50 / p99", len(ours)),
-		figure: number(float64(percentile(ours, 50))/1e6) + " / " + millis(percentile(ours, 99)),
-		beside: "nginx-rtmp, dial to its answer to play " + number(float64(percentile(nginx, 50))/1e6) + " / " + millis(percentile(nginx, 99)),
+		figure: benchhost.Number(float64(percentile(ours, 50))/1e6) + " / " + millis(percentile(ours, 99)),
+		beside: "nginx-rtmp, dial to its answer to play " + benchhost.Number(float64(percentile(nginx, 50))/1e6) + " / " + millis(percentile(nginx, 99)),
 		target: "p99 <= " + millis(maxJoin),
 		met:    verdict(percentile(ours, 99) <= maxJoin),
 	}}, nil

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/livepeer/lpms/internal/benchhost"
 )
 
 // measurement makes some rows of the table.
@@ -117,7 +119,7 @@ var errIncomplete = errors.New("something could not be measured: see the table")
 
 func (b *bench) run(ctx context.Context, only string) error {
 	b.begin = time.Now()
-	foreign := foreignTime()
+	foreign := benchhost.ForeignTime()
 	names, err := b.selection(only)
 	if err != nil {
 		return err
@@ -145,7 +147,7 @@ func (b *bench) run(ctx context.Context, only string) error {
 		}
 	}
 	fmt.Fprintf(os.Stderr, "%5.0f s  done\n", time.Since(b.begin).Seconds())
-	b.others = (foreignTime() - foreign).Seconds() / time.Since(b.begin).Seconds()
+	b.others = (benchhost.ForeignTime() - foreign).Seconds() / time.Since(b.begin).Seconds()
 	printReport(os.Stdout, b, rows)
 	if err := ctx.Err(); err != nil {
 		return err

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/livepeer/lpms/internal/benchhost"
 )
 
 // process is a program that is measured.
@@ -83,9 +85,6 @@ func (p *process) ready(ctx context.Context, addr string) error {
 	}
 	return fmt.Errorf("%s does not listen on %s", filepath.Base(p.cmd.Path), addr)
 }
-
-// The kernel reports processor time in ticks of USER_HZ, which is 100 everywhere.
-const tick = 10 * time.Millisecond
 
 // cpu is the processor time that the program and its children have used.
 func (p *process) cpu() (time.Duration, error) {
@@ -192,7 +191,7 @@ func parseStat(s string) (procStat, error) {
 			return procStat{}, errStat
 		}
 	}
-	return procStat{pid: int(n[0]), parent: int(n[1]), cpu: time.Duration(n[2]+n[3]) * tick}, nil
+	return procStat{pid: int(n[0]), parent: int(n[1]), cpu: time.Duration(n[2]+n[3]) * benchhost.Tick}, nil
 }
 
 // freeAddr is an address on which nobody listens.

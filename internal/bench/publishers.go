@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"time"
+
+	"github.com/livepeer/lpms/internal/benchhost"
 )
 
 const (
@@ -53,9 +55,9 @@ func measurePublishers(ctx context.Context, b *bench, _ []string) ([]row, error)
 	return []row{
 		{
 			what:   fmt.Sprintf("%d publishers of %.2f Mbit/s: CPU ms per publisher and second", n, b.small.megabits()),
-			figure: number(ours.cpu),
-			beside: fmt.Sprintf("nginx-rtmp without HLS %s; with HLS to tmpfs %s", number(plain.cpu), number(hls.cpu)),
-			target: "at most " + number(maxPublisherCPU),
+			figure: benchhost.Number(ours.cpu),
+			beside: fmt.Sprintf("nginx-rtmp without HLS %s; with HLS to tmpfs %s", benchhost.Number(plain.cpu), benchhost.Number(hls.cpu)),
+			target: "at most " + benchhost.Number(maxPublisherCPU),
 			met:    verdict(ours.cpu <= maxPublisherCPU),
 		}, {
 			what:   fmt.Sprintf("%d publishers: memory per publisher beside the HLS window", n),

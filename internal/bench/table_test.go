@@ -5,6 +5,8 @@ package main
 import (
 	"testing"
 	"time"
+
+	"github.com/livepeer/lpms/internal/benchhost"
 )
 
 func TestPercentile(t *testing.T) {
@@ -33,8 +35,8 @@ func TestPercentile(t *testing.T) {
 
 func TestNumber(t *testing.T) {
 	for f, want := range map[float64]string{0: "0.00", 1.234: "1.23", 12.34: "12.3", 99.96: "100", 1234.5: "1234", -3: "-3.00"} {
-		if got := number(f); got != want {
-			t.Errorf("number(%v): got %s, want %s", f, got, want)
+		if got := benchhost.Number(f); got != want {
+			t.Errorf("benchhost.Number(%v): got %s, want %s", f, got, want)
 		}
 	}
 }

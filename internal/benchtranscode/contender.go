@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/livepeer/lpms/internal/benchhost"
 )
 
 // The contenders.
@@ -66,7 +68,7 @@ func (o *contenders) run(ctx context.Context, name string) (outcome, error) {
 	if err := o.b.calm(ctx); err != nil {
 		return outcome{}, err
 	}
-	foreign, begin := foreignTime(), time.Now()
+	foreign, begin := benchhost.ForeignTime(), time.Now()
 	var out outcome
 	switch name {
 	case perSegment:
@@ -79,7 +81,7 @@ func (o *contenders) run(ctx context.Context, name string) (outcome, error) {
 	if err != nil {
 		return out, fmt.Errorf("%s: %w", name, err)
 	}
-	o.b.others = max(o.b.others, (foreignTime()-foreign).Seconds()/time.Since(begin).Seconds())
+	o.b.others = max(o.b.others, (benchhost.ForeignTime()-foreign).Seconds()/time.Since(begin).Seconds())
 	o.ran[name] = dir
 	return out, nil
 }
@@ -218,8 +220,8 @@ func measureTime(ctx context.Context, b *bench, c *clip, of *contenders, r *repo
 		m := median(ratios(of[a], of[b]))
 		return row{
 			what:   fmt.Sprintf("%s: %s / %s", what, a, b),
-			figure: number(m),
-			limit:  "at most " + number(limit),
+			figure: benchhost.Number(m),
+			limit:  "at most " + benchhost.Number(limit),
 			met:    verdict(m <= limit),
 		}
 	}
@@ -234,7 +236,7 @@ func measureTime(ctx context.Context, b *bench, c *clip, of *contenders, r *repo
 	for _, name := range contenderNames {
 		low, high := span(cpu[name])
 		m := median(cpu[name])
-		t.add(name, number(m), number(m/c.seconds()), number(low)+" - "+number(high), number(1000*median(wall[name])))
+		t.add(name, benchhost.Number(m), benchhost.Number(m/c.seconds()), benchhost.Number(low)+" - "+benchhost.Number(high), benchhost.Number(1000*median(wall[name])))
 	}
 	r.tables = append(r.tables, t)
 	b.note("%s: %d runs of each in turns.", c.name, n)

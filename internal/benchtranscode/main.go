@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/livepeer/lpms/internal/benchhost"
 )
 
 // The measurements, for -only.
@@ -197,13 +199,13 @@ func (b *bench) calm(ctx context.Context) error {
 		patience = 15 * time.Second
 	}
 	for b.waited < patience {
-		foreign := foreignTime()
+		foreign := benchhost.ForeignTime()
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-time.After(sample):
 		}
-		if (foreignTime()-foreign).Seconds()/sample.Seconds() < maxOthers {
+		if (benchhost.ForeignTime()-foreign).Seconds()/sample.Seconds() < maxOthers {
 			return nil
 		}
 		b.waited += sample

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/livepeer/lpms/internal/benchhost"
 )
 
 // maxOverhead is what ours may take beyond decoding and encoding.
@@ -112,17 +114,17 @@ func measureParts(ctx context.Context, b *bench, c *clip, of *contenders, r *rep
 				sum += cpu[p.name]
 			}
 			if len(p.less) > 0 {
-				t.add(p.name, number(cpu[p.name]), percent(cpu[p.name]/total))
+				t.add(p.name, benchhost.Number(cpu[p.name]), percent(cpu[p.name]/total))
 			}
 		}
 	}
-	t.add("decode and encodes", number(sum), percent(sum/total))
-	t.add(ours, number(total), percent(1))
+	t.add("decode and encodes", benchhost.Number(sum), percent(sum/total))
+	t.add(ours, benchhost.Number(total), percent(1))
 	r.tables = append(r.tables, t)
 	over := total/sum - 1
 	r.rows = append(r.rows, row{
 		what:   "CPU of ours, continuous, beyond decode and encodes alone",
-		figure: fmt.Sprintf("%s: %s CPU s - %s CPU s", signedPercent(over), number(total), number(sum)),
+		figure: fmt.Sprintf("%s: %s CPU s - %s CPU s", signedPercent(over), benchhost.Number(total), benchhost.Number(sum)),
 		limit:  "at most " + percent(maxOverhead),
 		met:    verdict(over <= maxOverhead),
 	})

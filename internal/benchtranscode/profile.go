@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/livepeer/lpms/internal/benchhost"
 )
 
 // share is what one library, or one function of it, took of the processor time.
@@ -65,13 +67,13 @@ func measureProfile(ctx context.Context, b *bench, of *contenders, r *report) er
 			switch {
 			case s.percent < minShare:
 			case s.symbol == "" && s.object == self:
-				t.add("this program: Go, and the C of package ffmpeg", number(s.percent)+" %")
+				t.add("this program: Go, and the C of package ffmpeg", benchhost.Number(s.percent)+" %")
 			case s.symbol == "":
-				t.add(s.object, number(s.percent)+" %")
+				t.add(s.object, benchhost.Number(s.percent)+" %")
 			case s.object == self:
-				t.add("of this program, "+s.symbol, number(s.percent)+" %")
+				t.add("of this program, "+s.symbol, benchhost.Number(s.percent)+" %")
 			case strings.HasPrefix(s.object, "[kernel"):
-				t.add("of the kernel, "+s.symbol, number(s.percent)+" %")
+				t.add("of the kernel, "+s.symbol, benchhost.Number(s.percent)+" %")
 			}
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+
+	"github.com/livepeer/lpms/internal/benchhost"
 )
 
 // score is how good a rendition is. Near compares with the source scaled to the rendition's
@@ -219,7 +221,7 @@ func measureQuality(ctx context.Context, b *bench, c *clip, of *contenders, r *r
 	for i := range of.rungs {
 		for _, name := range contenderNames {
 			s := scores[dirs[name]][i]
-			raws.add(of.rungs[i].name, name, number(s.kilobits), four(s.nearSSIM), number(s.nearPSNR), four(s.farSSIM), number(s.farPSNR))
+			raws.add(of.rungs[i].name, name, benchhost.Number(s.kilobits), four(s.nearSSIM), benchhost.Number(s.nearPSNR), four(s.farSSIM), benchhost.Number(s.farPSNR))
 		}
 	}
 	diffs := table{head: []string{"rendition", "ours", "bits / ffmpeg's", "SSIM", "PSNR dB", "SSIM, scaled up", "PSNR dB, scaled up"}}

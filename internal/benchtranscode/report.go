@@ -5,14 +5,11 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
 	"os"
-	"runtime"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
-	"time"
+
+	"github.com/livepeer/lpms/internal/benchhost"
 )
 
 // row is one line of the table of limits.
@@ -79,8 +76,8 @@ func (r *report) print(w io.Writer) {
 const maxOthers = 0.3
 
 func printReports(w io.Writer, b *bench, reports []*report) {
-	fmt.Fprintf(w, "%s, %s. ", b.begin.UTC().Format("2006-01-02 15:04 UTC"), machine())
-	fmt.Fprintf(w, "Other programs took %s cores during the worst timed run.\n\n", number(max(b.others, 0)))
+	fmt.Fprintf(w, "%s, %s. ", b.begin.UTC().Format("2006-01-02 15:04 UTC"), benchhost.Machine())
+	fmt.Fprintf(w, "Other programs took %s cores during the worst timed run.\n\n", benchhost.Number(max(b.others, 0)))
 	if b.others > maxOthers {
 		fmt.Fprint(w, "**That is too much for wall times, and CPU times are a few percent off: run it again.**\n\n")
 	}
@@ -91,47 +88,6 @@ func printReports(w io.Writer, b *bench, reports []*report) {
 	for _, n := range b.notes {
 		fmt.Fprintln(w, "- "+n)
 	}
-}
-
-// machine describes where the figures come from.
-func machine() string {
-	model := "unknown CPU"
-	info, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(info)) {
-		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-			model = strings.TrimSpace(value)
-			break
-		}
-	}
-	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	return fmt.Sprintf("%d cores of %s, Linux %s, %s", runtime.NumCPU(), model, strings.TrimSpace(string(kernel)), runtime.Version())
-}
-
-// The kernel reports processor time in ticks of USER_HZ, which is 100 everywhere.
-const tick = 10 * time.Millisecond
-
-// foreignTime is the processor time that the machine has spent on other programs than this
-// one and those that it started and that have ended.
-func foreignTime() time.Duration {
-	b, _ := os.ReadFile("/proc/stat")
-	line, _, _ := strings.Cut(string(b), "\n")
-	var sum time.Duration
-	for i, f := range strings.Fields(line) {
-		// user, nice, system, then idle and iowait, then irq, softirq and steal; guests
-		// are in user (proc_stat(5)).
-		if i == 0 || i == 4 || i == 5 || i > 8 {
-			continue
-		}
-		n, _ := strconv.ParseInt(f, 10, 64)
-		sum += time.Duration(n) * tick
-	}
-	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
-		var u syscall.Rusage
-		if syscall.Getrusage(who, &u) == nil {
-			sum -= time.Duration(u.Utime.Nano() + u.Stime.Nano())
-		}
-	}
-	return sum
 }
 
 // median is the middle one, or the mean of the two in the middle; 0 of nothing.
@@ -159,16 +115,4 @@ func span(f []float64) (low, high float64) {
 		return 0, 0
 	}
 	return slices.Min(f), slices.Max(f)
-}
-
-// number prints three significant digits of what is below 100.
-func number(f float64) string {
-	switch a := math.Abs(f); {
-	case a >= 99.95:
-		return fmt.Sprintf("%.0f", f)
-	case a >= 9.995:
-		return fmt.Sprintf("%.1f", f)
-	default:
-		return fmt.Sprintf("%.2f", f)
-	}
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/livepeer/lpms/internal/benchhost"
 )
 
 func TestReport(t *testing.T) {
@@ -53,8 +55,8 @@ func TestMedian(t *testing.T) {
 
 func TestNumber(t *testing.T) {
 	for f, want := range map[float64]string{0: "0.00", 1.234: "1.23", 12.34: "12.3", 99.96: "100", 1234.5: "1234", -3: "-3.00"} {
-		if got := number(f); got != want {
-			t.Errorf("number(%v): got %s, want %s", f, got, want)
+		if got := benchhost.Number(f); got != want {
+			t.Errorf("benchhost.Number(%v): got %s, want %s", f, got, want)
 		}
 	}
 }
