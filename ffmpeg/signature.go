@@ -14,8 +14,8 @@ import (
 
 // A signature says in a few bytes for each picture what a video looks like. The format is
 // our own, not that of MPEG-7: signatureMagic, then for each picture, in the order they are
-// shown, the time after the first one in microseconds (4 bytes, big endian) and the
-// brightness of the picture shrunk to 8x8, a byte each.
+// shown, the time after the first one in microseconds (4 bytes, big endian), each later than
+// the one before, and the brightness of the picture shrunk to 8x8, a byte each.
 const (
 	signatureMagic  = "LPMSsig\x01"
 	signatureSide   = 8
@@ -35,8 +35,16 @@ func makeSignature(in Input) ([]byte, error) {
 	b := []byte(signatureMagic)
 	sc := newScaler(signatureSide, signatureSide, PixelFormatYUV420P)
 	defer sc.close()
-	first := noTime
+	first, last := noTime, time.Duration(-1)
 	err := eachPicture(in, func(p *picture) error {
+		if first == noTime {
+			first = p.pts()
+		}
+		at := (p.pts() - first).duration() / time.Microsecond
+		if at <= last || at > math.MaxUint32 {
+			return nil // shown at no time of its own
+		}
+		last = at
 		small, err := sc.scale(p)
 		if err != nil {
 			return err
@@ -44,11 +52,7 @@ func makeSignature(in Input) ([]byte, error) {
 		defer small.release()
 		var cells [signatureCells]byte
 		C.lpms_picture_luma(&small.c, (*C.uint8_t)(&cells[0]))
-		if first == noTime {
-			first = p.pts()
-		}
-		at := max(p.pts()-first, 0).duration() / time.Microsecond
-		b = binary.BigEndian.AppendUint32(b, uint32(min(at, math.MaxUint32)))
+		b = binary.BigEndian.AppendUint32(b, uint32(at))
 		b = append(b, cells[:]...)
 		return nil
 	})
@@ -123,8 +127,8 @@ func parseSignature(b []byte) ([]signedPicture, error) {
 	for i := range ps {
 		r := b[i*signatureRecord:]
 		ps[i] = signedPicture{time.Duration(binary.BigEndian.Uint32(r)) * time.Microsecond, r[4:signatureRecord]}
-		if i > 0 && ps[i].at < ps[i-1].at {
-			return nil, fmt.Errorf("%w: a signature whose times go back", ErrFormat)
+		if i > 0 && ps[i].at <= ps[i-1].at {
+			return nil, fmt.Errorf("%w: a signature whose times do not advance", ErrFormat)
 		}
 	}
 	return ps, nil

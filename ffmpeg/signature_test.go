@@ -2,6 +2,7 @@ package ffmpeg
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -74,11 +75,12 @@ func TestSignature(t *testing.T) {
 func TestSignatureRefuses(t *testing.T) {
 	good := signatures(t, madeFile(t, testPattern("30", 0.2), "a.ts"), smallOutput)[0]
 	require.Len(t, good, len(signatureMagic)+6*signatureRecord)
-	back := slices.Clone(good)
+	back, still := slices.Clone(good), slices.Clone(good)
 	back[len(signatureMagic)] = 1
+	copy(still[len(signatureMagic)+signatureRecord:], still[len(signatureMagic):][:4])
 	for name, bad := range map[string][]byte{
 		"nothing": nil, "other bytes": []byte("hello world"), "no pictures": good[:len(signatureMagic)], "cut": good[:len(good)-1],
-		"another version": append([]byte("LPMSsig\x02"), good[len(signatureMagic):]...), "times go back": back,
+		"another version": append([]byte("LPMSsig\x02"), good[len(signatureMagic):]...), "times go back": back, "a time twice": still,
 		"too long": append([]byte(signatureMagic), make([]byte, (maxSignature+1)*signatureRecord)...),
 	} {
 		_, err := CompareSignatureByBuffer(good, bad)
@@ -97,6 +99,9 @@ func TestSignatureRefuses(t *testing.T) {
 // The longest signatures are compared in reasonable time.
 func TestSignatureIsBounded(t *testing.T) {
 	long := append([]byte(signatureMagic), make([]byte, maxSignature*signatureRecord)...)
+	for i := range maxSignature {
+		binary.BigEndian.PutUint32(long[len(signatureMagic)+i*signatureRecord:], uint32(i))
+	}
 	start := time.Now()
 	_, err := CompareSignatureByBuffer(long, long)
 	require.NoError(t, err)
