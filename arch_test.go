@@ -29,7 +29,17 @@ var allowed = map[string][]string{
 	"internal/benchhost":      {},
 	"internal/bench":          {"internal/benchhost", "internal/rtmp", "internal/testmedia"},
 	"internal/benchtranscode": {"internal/benchhost", "ffmpeg"},
-	"test/e2e":                {},
+	"internal/status":         {},
+	"internal/testsignal":     {"stream", "ffmpeg", "internal/codec"},
+	"internal/settings":       {"stream", "ffmpeg", "transcoder"},
+	"internal/watch":          {"stream", "internal/status"},
+	"internal/push":           {"stream", "ffmpeg"},
+	"internal/admin":          {"stream", "internal/status"},
+	"internal/backend": {"", "stream", "ffmpeg", "transcoder",
+		"internal/admin", "internal/push", "internal/status", "internal/testsignal", "internal/watch"},
+	"cmd/lpms": {"internal/admin", "internal/backend", "internal/settings", "transcoder"},
+	"deploy":   {},
+	"test/e2e": {},
 }
 
 func goList(t *testing.T, format string) []string {

@@ -1,6 +1,6 @@
 module github.com/livepeer/lpms
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/bluenviron/mediacommon/v2 v2.9.3
@@ -13,6 +13,7 @@ require (
 require (
 	github.com/asticode/go-astikit v0.30.0 // indirect
 	github.com/asticode/go-astits v1.16.0 // indirect
+	github.com/prometheus/client_golang v1.25.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 )
 

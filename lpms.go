@@ -241,8 +241,12 @@ func (l *LPMS) serve(ctx context.Context, rtmpLn, httpLn net.Listener) error {
 }
 
 func (l *LPMS) httpServer(ctx context.Context) *http.Server {
+	var h http.Handler = l.hls
+	if l.opts.WrapHTTP != nil {
+		h = l.opts.WrapHTTP(h)
+	}
 	return &http.Server{
-		Handler:           l.hls,
+		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second, // the handler moves it for requests that wait and for slow clients

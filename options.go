@@ -26,6 +26,10 @@ type Options struct {
 	// for example behind TLS. Start closes them.
 	RTMPListener, HTTPListener net.Listener
 
+	// WrapHTTP, when set, makes what is served at HTTPAddr of the handler for HLS: to add
+	// pages, or to measure. It is called once, by Start.
+	WrapHTTP func(hls http.Handler) http.Handler
+
 	// Authorize, when set, decides on every request before any callback: an error
 	// refuses it. It may block; ctx ends when the server stops, and for HTTP when the
 	// peer has gone.

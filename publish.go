@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/golang/glog"
+	"github.com/nareix/joy4/av"
 
 	"github.com/livepeer/lpms/internal/rtmp"
 	"github.com/livepeer/lpms/segmenter"
@@ -30,34 +33,130 @@ const (
 
 // publication is one live publisher.
 type publication struct {
-	src    *vidlistener.Source
+	src    publisher
 	ending atomic.Bool   // its last packet has been read: the name is free in a moment
 	done   chan struct{} // closed when everything of it has ended
+}
+
+// publisher is where the media of a stream comes from.
+type publisher interface {
+	av.DemuxCloser
+	// Silent is how long it has sent nothing.
+	Silent() time.Duration
+	// CleanEnd reports, behind its last packet, whether it has ended, or was lost and may
+	// come back.
+	CleanEnd() bool
 }
 
 // servePublisher serves one published stream from its first packet to its last
 // segment.
 func (l *LPMS) servePublisher(ctx context.Context, conn *rtmp.ServerConn, req rtmp.Request) error {
-	refuse := func(code string, err error) error {
-		conn.Refuse(refusalCode(req.Kind, code), err.Error())
+	if err := l.authorizeRTMP(ctx, conn, req); err != nil {
+		conn.Refuse("NetStream.Publish.Rejected", "not allowed") // the reason is not for strangers
 		return fmt.Errorf("publisher of %.200q refused: %w", req.Path, err)
 	}
+	accept := func(strm *stream.VideoStream) error {
+		glog.Infof("RTMP server got upstream from %s", conn.NetConn().RemoteAddr())
+		glog.Infof("Got RTMP Stream: %s", strm.ID())
+		// Segments are made of whole groups of pictures: as long as nobody plays the stream
+		// by RTMP, its packets may come in batches.
+		if !l.opts.Realtime {
+			conn.Relax(func() bool { return !strm.Eager() })
+		}
+		return conn.AcceptPublish()
+	}
+	id, err := l.publishStream(ctx, reqPath(req), vidlistener.NewSource(conn), accept)
+	var refused *refusal
+	var unsupported *rtmp.UnsupportedCodecError
+	switch {
+	case errors.As(err, &refused):
+		conn.Refuse(refusalCode(req.Kind, refused.code), refused.Error())
+		return fmt.Errorf("publisher of %.200q refused: %w", req.Path, err)
+	case ctx.Err() != nil:
+		conn.SayShutdown()
+	case errors.As(err, &unsupported):
+		conn.Refuse("NetStream.Publish.Rejected", unsupported.Error())
+	}
+	if err == nil {
+		glog.Infof("RTMP Stream ended: %s", id)
+		return nil
+	}
+	return fmt.Errorf("stream %s: %w", id, err)
+}
+
+// refusal is why a publisher was not accepted.
+type refusal struct {
+	error
+	code string // of RTMP
+}
+
+func (r *refusal) Unwrap() error { return r.error }
+
+// Publish publishes src as if it had come by RTMP with this path: the callbacks of
+// HandleRTMPPublish name the stream and make it, Options.Authorize is not asked. It blocks
+// until src ends (nil), ctx ends or src fails, and until the last segment is in the
+// presentation; the server should have been started, and waits for nobody's Publish. It
+// closes src when ctx ends. ErrLive is a name that is taken.
+//
+// A source whose last read returned io.EOF ends the presentation; one that failed may come
+// back, by another call, within Options.ReconnectWait.
+func (l *LPMS) Publish(ctx context.Context, reqPath string, src av.DemuxCloser) error {
+	path, _, _ := strings.Cut(reqPath, "?")
+	if err := checkPath(path); err != nil {
+		return err
+	}
+	var p publisher = &inProcess{DemuxCloser: src}
+	if packets, ok := src.(stream.PacketSource); ok {
+		p = &inProcessPackets{inProcess{DemuxCloser: src}, packets}
+	}
+	_, err := l.publishStream(ctx, reqPath, p, func(*stream.VideoStream) error { return nil })
+	return err
+}
+
+// inProcess is a publisher without a connection.
+type inProcess struct {
+	av.DemuxCloser
+	ended bool
+}
+
+func (p *inProcess) Silent() time.Duration { return 0 }
+func (p *inProcess) CleanEnd() bool        { return p.ended }
+
+// ReadPacket implements av.Demuxer.
+func (p *inProcess) ReadPacket() (av.Packet, error) {
+	pkt, err := p.DemuxCloser.ReadPacket()
+	p.ended = errors.Is(err, io.EOF)
+	return pkt, err
+}
+
+// inProcessPackets is an inProcess that knows more than av.Packet can say.
+type inProcessPackets struct {
+	inProcess
+	packets stream.PacketSource
+}
+
+// ReadStreamPacket implements stream.PacketSource.
+func (p *inProcessPackets) ReadStreamPacket() (stream.Packet, error) {
+	pkt, err := p.packets.ReadStreamPacket()
+	p.ended = errors.Is(err, io.EOF)
+	return pkt, err
+}
+
+// publishStream serves a publisher from its first packet to its last segment. accept is
+// called when all is ready for its media. A *refusal came before that.
+func (l *LPMS) publishStream(ctx context.Context, path string, src publisher, accept func(*stream.VideoStream) error) (id string, err error) {
+	refuse := func(code string, err error) (string, error) { return id, &refusal{err, code} }
 	l.mu.Lock()
 	h := l.publish
 	l.mu.Unlock()
 	if h.got == nil {
 		return refuse("Rejected", errors.New("this server takes no publishers"))
 	}
-	if err := l.authorizeRTMP(ctx, conn, req); err != nil {
-		conn.Refuse("NetStream.Publish.Rejected", "not allowed") // the reason is not for strangers
-		return fmt.Errorf("publisher of %.200q refused: %w", req.Path, err)
-	}
-	path := reqPath(req)
-	id, err := h.streamID(path)
+	id, err = h.streamID(path)
 	if err != nil {
 		return refuse("Rejected", err)
 	}
-	p := &publication{src: vidlistener.NewSource(conn), done: make(chan struct{})}
+	p := &publication{src: src, done: make(chan struct{})}
 	if err := l.reserve(ctx, id, p); err != nil {
 		return refuse("BadName", err)
 	}
@@ -72,27 +171,21 @@ func (l *LPMS) servePublisher(ctx context.Context, conn *rtmp.ServerConn, req rt
 	if err := stream.Unwrap(rtmpStrm).Available(); err != nil {
 		return refuse("BadName", fmt.Errorf("the callback returned a stream that is in use: %w", err))
 	}
-	glog.Infof("RTMP server got upstream from %s", conn.NetConn().RemoteAddr())
-	glog.Infof("Got RTMP Stream: %s", rtmpStrm.ID())
 	hlsID := ""
 	if hlsStrm != nil {
 		hlsID = hlsStrm.ID()
 	}
-	err = l.runPublication(ctx, conn, p, rtmpStrm, hlsStrm)
+	err = l.runPublication(ctx, p, rtmpStrm, hlsStrm, accept)
 	if hlsStrm != nil {
 		stream.Unwrap(hlsStrm).End()
 	}
 	h.end(rtmpStrm.ID(), hlsID)
-	if err == nil {
-		glog.Infof("RTMP Stream ended: %s", rtmpStrm.ID())
-		return nil
-	}
-	return fmt.Errorf("stream %s: %w", rtmpStrm.ID(), err)
+	return rtmpStrm.ID(), err
 }
 
-// runPublication moves media from the connection to the streams until the publisher
-// ends, and returns when the last segment is in the presentation.
-func (l *LPMS) runPublication(ctx context.Context, conn *rtmp.ServerConn, p *publication, rtmpStrm, hlsStrm stream.Stream) error {
+// runPublication moves media from the publisher to the streams until it ends, and returns
+// when the last segment is in the presentation.
+func (l *LPMS) runPublication(ctx context.Context, p *publication, rtmpStrm, hlsStrm stream.Stream, accept func(*stream.VideoStream) error) error {
 	var segmenting sync.WaitGroup
 	if hlsStrm != nil {
 		hls := l.shows.open(hlsStrm)
@@ -111,26 +204,14 @@ func (l *LPMS) runPublication(ctx context.Context, conn *rtmp.ServerConn, p *pub
 			}
 		})
 	}
-	// Segments are made of whole groups of pictures: as long as nobody plays the stream by
-	// RTMP, its packets may come in batches.
 	strm := stream.Unwrap(rtmpStrm)
-	if !l.opts.Realtime {
-		conn.Relax(func() bool { return !strm.Eager() })
-	}
-	err := conn.AcceptPublish()
+	err := accept(strm)
 	if err == nil {
 		err = rtmpStrm.WriteRTMPToStream(ctx, p.src)
 	}
 	p.ending.Store(true)
 	strm.End()
 	segmenting.Wait()
-	var unsupported *rtmp.UnsupportedCodecError
-	switch {
-	case ctx.Err() != nil:
-		conn.SayShutdown()
-	case errors.As(err, &unsupported):
-		conn.Refuse("NetStream.Publish.Rejected", unsupported.Error())
-	}
 	return err
 }
 

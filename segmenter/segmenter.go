@@ -54,8 +54,9 @@ type Segmenter struct {
 	out     output
 
 	// Wall clock: the arrival of one packet and its time.
-	wall   time.Time
-	wallAt time.Duration
+	wall    time.Time
+	wallAt  time.Duration
+	arrival int64 // of the newest packet
 }
 
 // segment is the one being gathered. The next one inherits its tracks.
@@ -133,6 +134,7 @@ func (s *Segmenter) Stats() Stats { return s.stats }
 
 // add puts a packet into the open segment, after a cut when it belongs to the next.
 func (s *Segmenter) add(p *stream.Packet) error {
+	s.arrival = p.Arrival
 	s.brk = s.brk || p.Discontinuity || p.Gap
 	if p.Audio {
 		return s.addAudio(p)
@@ -395,11 +397,20 @@ func (s *Segmenter) append(seg *segment, data []byte, d time.Duration) error {
 		Start:         seg.start,
 		Duration:      d,
 		ProgramTime:   s.wall.Add(seg.start - s.wallAt),
+		Arrived:       arrived(s.arrival),
 		Discontinuity: seg.brk,
 		Independent:   seg.independent,
 		Info:          s.out.describe(seg, s.frame),
 	})
 	return err
+}
+
+// arrived is a time of Packet.Arrival.
+func arrived(ns int64) time.Time {
+	if ns == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, ns)
 }
 
 func audioStep(c *aacparser.CodecData) time.Duration {

@@ -181,6 +181,7 @@ func (b *HLSBuffer) Append(rendition string, seg Segment) (*Segment, error) {
 		add, restart, err = b.sourceEntry(w, &seg, now)
 	} else {
 		add, restart, err = renditionEntries(w, all[Source], &seg)
+		restart = restart || w.resting
 	}
 	if err != nil {
 		return nil, err
@@ -271,7 +272,7 @@ func renditionEntries(w, source *window, seg *Segment) (add []*entry, restart bo
 	if origin == nil {
 		return nil, false, fmt.Errorf("%w: %s %d has no segment of the source beside it", ErrSequence, w.name, seg.Seq)
 	}
-	for last != nil && last.seg.Seq+1 < seg.Seq {
+	for last != nil && !w.resting && last.seg.Seq+1 < seg.Seq {
 		missing := source.view.Load().find(last.seg.Seq + 1)
 		if missing == nil { // the source has begun again in between
 			last, add, restart = nil, nil, true
@@ -284,6 +285,9 @@ func renditionEntries(w, source *window, seg *Segment) (add []*entry, restart bo
 	if seg.ProgramTime.IsZero() {
 		seg.ProgramTime = origin.seg.ProgramTime.Add(seg.Start - origin.seg.Start)
 	}
+	if w.resting {
+		last = nil
+	}
 	return append(add, newEntry(w.name, seg, last, origin.breaks)), restart, nil
 }
 
@@ -291,7 +295,9 @@ func renditionEntries(w, source *window, seg *Segment) (add []*entry, restart bo
 // newest segment any more. Players get ErrNotFound and change to another one.
 func (b *HLSBuffer) forgetStalled(source *window) {
 	oldest := source.entries[0].seg.Seq
-	stalled := func(name string, w *window) bool { return name != Source && w.last().seg.Seq < oldest }
+	stalled := func(name string, w *window) bool {
+		return name != Source && w.last().seg.Seq < oldest && !w.resting
+	}
 	all := *b.renditions.Load()
 	for name, w := range all {
 		if stalled(name, w) {
@@ -310,7 +316,7 @@ func (b *HLSBuffer) endOf(w *window) bool {
 		return false
 	}
 	source := (*b.renditions.Load())[Source]
-	return w.name == Source || w.closed || w.last().seg.Seq == source.last().seg.Seq
+	return w.name == Source || w.closed || w.resting || w.last().seg.Seq == source.last().seg.Seq
 }
 
 // versions counts the changes of all buffers, so that no two buffers share a version: who
@@ -327,7 +333,7 @@ func (b *HLSBuffer) bump() {
 func (b *HLSBuffer) republish() {
 	now := b.cfg.Now()
 	for _, w := range *b.renditions.Load() {
-		if v := w.view.Load(); v.ended != b.endOf(w) || v.closed != w.closed {
+		if v := w.view.Load(); v.ended != b.endOf(w) || v.closed != w.closed || v.resting != w.resting || w.resting && b.ended {
 			w.publish(b.target, b.endOf(w), now)
 		}
 	}
@@ -347,10 +353,36 @@ func (b *HLSBuffer) EndRendition(rendition string) error {
 		return ErrNotFound
 	}
 	if !w.closed {
-		w.closed = true
+		w.closed, w.resting = true, false
 		b.republish()
 	}
 	return nil
+}
+
+// RestRendition says that no more segments of a rendition come until somebody wants it: the
+// master playlist goes on to list it, with the attributes measured last, and MediaPlaylist
+// blocks until the next Append, which begins a new window. Its segments are let go of. A
+// rendition without a segment so far is ErrNotFound: nothing is known of it that could be
+// listed. EndRendition ends the rest.
+func (b *HLSBuffer) RestRendition(rendition string) error {
+	b = b.root()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	w := (*b.renditions.Load())[rendition]
+	if w == nil || w.closed || rendition == Source {
+		return ErrNotFound
+	}
+	if !w.resting {
+		w.rest()
+		b.republish()
+	}
+	return nil
+}
+
+// Resting reports whether a rendition rests: its playlist must be waited for.
+func (b *HLSBuffer) Resting(rendition string) bool {
+	v := b.find(rendition)
+	return v != nil && v.resting
 }
 
 // Ended reports whether End was called, and not Resume after it.
@@ -427,17 +459,25 @@ func (b *HLSBuffer) SegmentsAfter(rendition string, seq uint64) []*Segment {
 }
 
 // MediaPlaylist returns the playlist of a rendition. Before the first segment of the source
-// it blocks until there is one or ctx ends. ErrNotFound is a rendition that does not exist,
-// or a presentation that ended without media.
+// it blocks until there is one or ctx ends, and as long as the rendition rests. ErrNotFound
+// is a rendition that does not exist, or a presentation that ended without media.
 func (b *HLSBuffer) MediaPlaylist(ctx context.Context, rendition string) (*Playlist, error) {
 	if err := b.waitStarted(ctx); err != nil {
 		return nil, err
 	}
-	v := b.find(rendition)
-	if v == nil || v.closed && !v.ended {
-		return nil, ErrNotFound
+	for {
+		version := b.Version()
+		v := b.find(rendition)
+		switch {
+		case v == nil || v.closed && !v.ended || v.resting && v.ended:
+			return nil, ErrNotFound
+		case !v.resting:
+			return v.playlist(), nil
+		}
+		if _, err := b.Wait(ctx, version); err != nil {
+			return nil, err
+		}
 	}
-	return v.playlist(), nil
 }
 
 // Version changes with everything that readers can see.

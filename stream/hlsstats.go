@@ -17,6 +17,9 @@ type RenditionStats struct {
 	Bytes       int64  // in memory
 	Bandwidth   uint64 // highest so far, in bit/s
 	Average     uint64 // bandwidth so far, in bit/s
+	Resting     bool   // RestRendition
+	Ended       bool   // EndRendition: it is not listed in the master playlist
+	Info        *RenditionInfo
 }
 
 // Stats says what the presentation holds.
@@ -32,7 +35,7 @@ func (b *HLSBuffer) Stats() HLSStats {
 			First:     v.entries[v.listed].seg.Seq,
 			Last:      v.entries[len(v.entries)-1].seg.Seq,
 			Listed:    len(v.entries) - v.listed,
-			Bandwidth: v.peak, Average: v.average,
+			Bandwidth: v.peak, Average: v.average, Resting: v.resting, Ended: v.closed && !v.ended, Info: v.info,
 		}
 		for _, e := range v.entries {
 			rs.Bytes += int64(len(e.seg.Data))

@@ -25,7 +25,10 @@ func (b *HLSBuffer) Suspend() {
 	b = b.root()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.absent = true
+	if !b.absent {
+		b.absent = true
+		b.bump()
+	}
 }
 
 // Publishing reports whether a publisher is there: neither suspended nor ended.
@@ -47,6 +50,7 @@ func (b *HLSBuffer) Resume() {
 	b.absent = false
 	if !b.ended {
 		b.resumed = true
+		b.bump()
 		return
 	}
 	b.ended, b.endedAt, b.resumed = false, time.Time{}, false

@@ -64,7 +64,7 @@ func (b *HLSBuffer) MasterPlaylist(ctx context.Context, base string) (*Playlist,
 func (b *HLSBuffer) variants() []*view {
 	var views []*view
 	for _, w := range *b.renditions.Load() {
-		if v := w.view.Load(); !v.closed || v.ended {
+		if v := w.view.Load(); (!v.closed || v.ended) && !(v.resting && v.ended) {
 			views = append(views, v)
 		}
 	}
@@ -92,7 +92,7 @@ func renderMaster(views []*view, base string) *Playlist {
 	independent, ended := true, true
 	var modified time.Time
 	for _, v := range views {
-		independent = independent && v.independent()
+		independent = independent && (v.resting || v.independent())
 		ended = ended && v.ended
 		if v.modified.After(modified) {
 			modified = v.modified

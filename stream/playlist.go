@@ -148,6 +148,7 @@ type window struct {
 	appended time.Duration // media so far
 	bytes    int64         // held
 	closed   bool          // EndRendition
+	resting  bool          // RestRendition
 	rate     rate
 
 	view atomic.Pointer[view]
@@ -163,7 +164,7 @@ func (w *window) last() *entry {
 // push appends entries and takes out what is too old. With restart nothing before them stays
 // listed.
 func (w *window) push(add []*entry, restart bool, target time.Duration, cfg *HLSConfig) {
-	w.closed = false
+	w.closed, w.resting = false, false
 	for restart && w.listed < len(w.entries) {
 		w.retire(w.entries[w.listed])
 	}
@@ -213,11 +214,21 @@ func (w *window) retire(e *entry) {
 	e.freeAt = w.appended + e.extinf + w.longest
 }
 
+// rest lets go of all but the place in the numbering and what was measured.
+func (w *window) rest() {
+	w.resting = true
+	last := *w.last()
+	seg := *last.seg
+	seg.Data = nil
+	last.seg = &seg
+	w.entries, w.listed, w.sum, w.bytes = []*entry{&last}, 0, last.extinf, 0
+}
+
 // publish makes the state of the window visible to readers.
 func (w *window) publish(target time.Duration, ended bool, now time.Time) {
 	w.view.Store(&view{
 		name: w.name, entries: w.entries, listed: w.listed,
-		target: target, ended: ended, closed: w.closed, modified: now,
+		target: target, ended: ended, closed: w.closed, resting: w.resting, modified: now,
 		info: w.rate.info, peak: w.rate.bandwidth(), average: w.rate.average(),
 	})
 }
@@ -276,6 +287,7 @@ type view struct {
 	listed        int
 	target        time.Duration
 	ended, closed bool
+	resting       bool
 	modified      time.Time
 	info          *RenditionInfo
 	peak, average uint64

@@ -33,6 +33,8 @@ type Segment struct {
 	// ProgramTime is the wall clock at Start. When it is zero, the buffer derives it
 	// from the segment before, or from the time of the call.
 	ProgramTime time.Time
+	// Arrived is when the last of its media came in; the zero time when that is unknown.
+	Arrived time.Time
 	// Discontinuity says that timestamps or encoding break before this segment. The
 	// source decides: Append overwrites it in the segments of other renditions.
 	Discontinuity bool

@@ -204,12 +204,13 @@ func (t *Transcoder) Renditions() []ffmpeg.Rendition {
 }
 
 // SetRenditions changes what is made, from the next segment on. A rendition whose name is
-// not there any more leaves the presentation at once (stream.HLSBuffer.EndRendition); one
-// that comes back later goes on behind a gap. Renditions are told apart by name: one that
+// not there any more leaves the presentation at once (stream.HLSBuffer.EndRendition), or
+// rests there when it is named in resting (RestRendition); one that comes back later goes on
+// behind a gap. Renditions are told apart by name: one that
 // stays may change its profile. The maps in them must not be changed afterwards. When nothing was wanted so far, the newest segment that the
 // source has is made at once. Every change opens a new session of the engine. ErrRenditions
 // is as in New; nothing has changed then.
-func (t *Transcoder) SetRenditions(renditions []ffmpeg.Rendition) error {
+func (t *Transcoder) SetRenditions(renditions []ffmpeg.Rendition, resting ...string) error {
 	if err := check(renditions); err != nil {
 		return err
 	}
@@ -246,7 +247,11 @@ func (t *Transcoder) SetRenditions(renditions []ffmpeg.Rendition) error {
 	for _, r := range gone {
 		r.appending.Lock()
 		r.gone = true
-		_ = t.buf.EndRendition(r.name) // that there is none is fine
+		leave := t.buf.EndRendition
+		if slices.Contains(resting, r.name) {
+			leave = t.buf.RestRendition
+		}
+		_ = leave(r.name) // that there is none is fine
 		r.appending.Unlock()
 	}
 	return nil

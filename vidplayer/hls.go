@@ -206,7 +206,7 @@ func (h *HLSHandler) servePlaylist(w http.ResponseWriter, r *http.Request, p hls
 		return err
 	}
 	ctx, buf := r.Context(), known.buf
-	if !buf.Started() {
+	if !buf.Started() || rendition != "" && buf.Resting(rendition) {
 		allow(w, h.opts.FirstSegmentWait+baseTime)
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, h.opts.FirstSegmentWait)
