@@ -56,6 +56,13 @@ type LadderOptions struct {
 	// Accel and Device are where pictures are decoded and encoded.
 	Accel  Acceleration
 	Device string
+	// Thumbnail, when set, is given one picture of each input as a JPEG (see the function
+	// of that name): the first that is decoded and belongs to it, so it costs no decoding.
+	// There is none when nothing is decoded, because all renditions copy or drop the
+	// video, and none when it cannot be made, which is no failure. It is called by
+	// another goroutine, beside the renditions, and before Transcode returns, which waits
+	// for it. It must not use the Ladder. The bytes are the callee's.
+	Thumbnail func(jpeg []byte)
 }
 
 // Input is one segment, or one file: exactly one of Data and Path is set.
@@ -64,6 +71,8 @@ type Input struct {
 	Path string // of a local file, or "pipe:0"
 	// Discontinuity says that this segment does not continue the last one.
 	Discontinuity bool
+	// NoThumbnail says that LadderOptions.Thumbnail wants none of this input.
+	NoThumbnail bool
 }
 
 // Output is one rendition of a segment.

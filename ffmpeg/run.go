@@ -143,6 +143,7 @@ func (r *run) within(g *rung, pts clock) bool {
 func (r *run) forward(p *picture, pts clock) {
 	if r.encodes == nil {
 		r.startEncodes(p)
+		r.makeThumbnail(p)
 	}
 	r.pictures = append(r.pictures, frame{p.retain(), pts})
 	if len(r.pictures) == cap(r.pictures) {
@@ -174,14 +175,13 @@ func (r *run) handOn() {
 	r.turns <- struct{}{}
 }
 
-// pixelShape is what the container says of the shape of pixels; it counts before what the
-// pictures say.
-func (r *run) pixelShape(p *picture) rational {
-	t := r.d.tracks[r.video]
+// pixelShape is the shape of the pixels of a picture that was turned by rotation. What the
+// container says counts before what the pictures say.
+func (t *demuxTrack) pixelShape(p *picture, rotation int) rational {
 	if t.sar.num <= 0 || t.sar.den <= 0 {
 		return p.look().sar
 	}
-	if r.rotation == 90 || r.rotation == 270 {
+	if rotation == 90 || rotation == 270 {
 		return rational{t.sar.den, t.sar.num}
 	}
 	return t.sar
@@ -203,7 +203,7 @@ func (r *run) startEncodes(p *picture) {
 			continue
 		}
 		g.setSize(p.width(), p.height())
-		r.encodes[i] = &encodeRun{rung: g, in: make(chan []frame, 1), turns: r.turns, out: r.outputs[i], source: r.rate, sar: r.pixelShape(p),
+		r.encodes[i] = &encodeRun{rung: g, in: make(chan []frame, 1), turns: r.turns, out: r.outputs[i], source: r.rate, sar: r.d.tracks[r.video].pixelShape(p, r.rotation),
 			stay: r.opts.Continuous, preset: r.opts.Preset, threads: 1}
 		all = append(all, r.encodes[i])
 	}

@@ -27,6 +27,11 @@
 // Which segment is next and which are left out is decided by a planner that knows no
 // goroutine, no clock and no engine.
 //
-// The package does not choose renditions, does not decide how many are worth their cost,
-// does not end presentations, and does not log: events go to Options.OnEvent.
+// What is made is the caller's choice. [DefaultLadder] proposes renditions for a source,
+// [FitLadder] leaves out of a list what a source cannot have, [NamedRendition] knows the
+// presets; all are pure functions, and [SourceOf] makes their input of what ffmpeg.Probe
+// found.
+//
+// The package does not look at the source by itself, does not know what the machine
+// can carry, does not end presentations, and does not log: events go to Options.OnEvent.
 package transcoder

@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/livepeer/lpms/ffmpeg"
 	"github.com/livepeer/lpms/stream"
@@ -26,6 +27,16 @@ type LocalOptions struct {
 	Threads int
 	Accel   ffmpeg.Acceleration
 	Device  string
+	// Thumbnail, when set, is given a picture of a stream now and then: a small JPEG as
+	// ffmpeg.Thumbnail makes it, of a segment that is decoded for its renditions anyway.
+	// Streams whose renditions all copy have none. stream is the name that Open was given.
+	// It is called by other goroutines, for several streams at the same time, and the
+	// segment waits for it. The bytes are the callee's.
+	Thumbnail func(stream string, jpeg []byte)
+	// ThumbnailInterval is how far apart in the stream's time the pictures of a session
+	// are, as segments allow: at least nine tenths of it, because not all segments last
+	// equally long. Default 2 s. Each picture costs about as much as encoding one.
+	ThumbnailInterval time.Duration
 }
 
 // Local is the engine of this process. It starts no goroutine of its own: who calls
@@ -47,6 +58,9 @@ func NewLocal(opts LocalOptions) *Local {
 	if opts.Jobs <= 0 {
 		opts.Jobs = runtime.GOMAXPROCS(0)
 	}
+	if opts.ThumbnailInterval <= 0 {
+		opts.ThumbnailInterval = 2 * time.Second
+	}
 	return &Local{
 		opts:  opts,
 		turns: make(chan struct{}, opts.Jobs),
@@ -65,19 +79,28 @@ func (l *Local) Turn(ctx context.Context) (release func(), err error) {
 }
 
 // Open implements Engine.
-func (l *Local) Open(_ string, renditions []ffmpeg.Rendition) (Session, error) {
-	ladder, err := l.open(ffmpeg.LadderOptions{
+func (l *Local) Open(name string, renditions []ffmpeg.Rendition) (Session, error) {
+	s := &localSession{interval: l.opts.ThumbnailInterval}
+	opts := ffmpeg.LadderOptions{
 		Renditions: renditions,
 		Continuous: !l.opts.PerSegment,
 		Preset:     l.opts.Preset,
 		Threads:    l.opts.Threads,
 		Accel:      l.opts.Accel,
 		Device:     l.opts.Device,
-	})
+	}
+	if give := l.opts.Thumbnail; give != nil {
+		opts.Thumbnail = func(jpeg []byte) {
+			s.thumbnailed, s.thumbnailAt = true, s.start
+			give(name, jpeg)
+		}
+	}
+	var err error
+	s.ladder, err = l.open(opts)
 	if err != nil {
 		return nil, err
 	}
-	return &localSession{ladder: ladder}, nil
+	return s, nil
 }
 
 // localSession is a ladder, which is for one segment at a time.
@@ -85,6 +108,11 @@ type localSession struct {
 	mu     sync.Mutex
 	ladder ladder
 	last   uint64 // number of the last segment; 0 before the first
+
+	start       time.Duration // of this segment
+	interval    time.Duration // between thumbnails
+	thumbnailed bool          // a segment was
+	thumbnailAt time.Duration // the start of the last one that was
 }
 
 func (s *localSession) Transcode(ctx context.Context, seg *stream.Segment, done func(int, ffmpeg.Output)) error {
@@ -95,6 +123,9 @@ func (s *localSession) Transcode(ctx context.Context, seg *stream.Segment, done 
 		Discontinuity: seg.Discontinuity || s.last != 0 && seg.Seq != s.last+1,
 	}
 	s.last = seg.Seq
+	s.start = seg.Start
+	since := seg.Start - s.thumbnailAt
+	in.NoThumbnail = s.thumbnailed && since >= 0 && since < s.interval-s.interval/10
 	_, err := s.ladder.Transcode(ctx, in, done)
 	return err
 }

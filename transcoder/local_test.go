@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -21,6 +22,9 @@ type fakeLadder struct {
 
 func (l *fakeLadder) Transcode(_ context.Context, in ffmpeg.Input, done func(int, ffmpeg.Output)) (*ffmpeg.LadderResult, error) {
 	l.inputs = append(l.inputs, in)
+	if l.opts.Thumbnail != nil && !in.NoThumbnail && l.err == nil {
+		l.opts.Thumbnail(in.Data)
+	}
 	if l.err == nil {
 		done(0, ffmpeg.Output{Data: in.Data})
 	}
@@ -62,6 +66,49 @@ func TestLocal(t *testing.T) {
 			require.ErrorIs(t, s.Transcode(t.Context(), &c.segs[0], nil), errBroken)
 			s.Close()
 			require.Equal(t, 1, fake.closed)
+		})
+	}
+}
+
+// Thumbnails come with the name of the stream, and no more often than was asked for.
+func TestLocalThumbnails(t *testing.T) {
+	second := time.Second
+	for _, c := range []struct {
+		name     string
+		interval time.Duration
+		starts   []time.Duration // of the segments, of which those below zero fail
+		want     []byte          // which had one
+	}{
+		{"each segment", 0, []time.Duration{0, 2 * second, 4 * second}, []byte{0, 1, 2}},
+		{"segments of about two seconds", 0, []time.Duration{0, 1966 * time.Millisecond, 4 * second, 5980 * time.Millisecond}, []byte{0, 1, 2, 3}},
+		{"short segments", 0, []time.Duration{7 * second, 8 * second, 9 * second, 10 * second, 11 * second}, []byte{0, 2, 4}},
+		{"seldom", 10 * second, []time.Duration{0, 6 * second, 12 * second, 18 * second, 24 * second}, []byte{0, 2, 4}},
+		{"time begins again", 10 * second, []time.Duration{60 * second, 0, 2 * second, 10 * second}, []byte{0, 1, 3}},
+		{"after a failure", 4 * second, []time.Duration{-1, 2 * second, 4 * second, 6 * second}, []byte{1, 3}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fake := new(fakeLadder)
+			var got []byte
+			l := NewLocal(LocalOptions{ThumbnailInterval: c.interval, Thumbnail: func(stream string, jpeg []byte) {
+				require.Equal(t, "x", stream)
+				got = append(got, jpeg...)
+			}})
+			l.open = func(o ffmpeg.LadderOptions) (ladder, error) {
+				fake.opts = o
+				return fake, nil
+			}
+			s, err := l.Open("x", ladderOf("a"))
+			require.NoError(t, err)
+			defer s.Close()
+			for i, start := range c.starts {
+				fake.err = nil
+				if start < 0 {
+					fake.err = errBroken
+				}
+				err := s.Transcode(t.Context(), &stream.Segment{Seq: uint64(i + 1), Start: max(start, 0), Data: []byte{byte(i)}}, func(int, ffmpeg.Output) {})
+				require.ErrorIs(t, err, fake.err)
+			}
+			require.Equal(t, c.want, got)
 		})
 	}
 }

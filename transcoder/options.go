@@ -58,12 +58,12 @@ func (o *Options) validate() error {
 	if o.OnEvent == nil {
 		o.OnEvent = func(Event) {}
 	}
-	return check(o.Renditions)
+	return Check(o.Renditions)
 }
 
-// check refuses renditions that could not stand in a presentation. Whether they can be
-// encoded is for the engine to say.
-func check(rs []ffmpeg.Rendition) error {
+// Check refuses, with ErrRenditions, what New and SetRenditions refuse: renditions that could
+// not stand in a presentation together. Whether they can be encoded is for the engine to say.
+func Check(rs []ffmpeg.Rendition) error {
 	seen := map[string]bool{stream.Source: true}
 	for _, r := range rs {
 		p := r.Profile

@@ -211,7 +211,7 @@ func (t *Transcoder) Renditions() []ffmpeg.Rendition {
 // source has is made at once. Every change opens a new session of the engine. ErrRenditions
 // is as in New; nothing has changed then.
 func (t *Transcoder) SetRenditions(renditions []ffmpeg.Rendition, resting ...string) error {
-	if err := check(renditions); err != nil {
+	if err := Check(renditions); err != nil {
 		return err
 	}
 	t.setting.Lock()
