@@ -12,8 +12,8 @@ PKGS := ./...
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: build ## install what is missing, start the example server on RTMP 1935 and HTTP 8000
-	$(BIN)/example
+run: build ## install what is missing, start the server: RTMP 1935, HTTP 8935 (ARGS="-testSignal hello_world")
+	$(BIN)/lpms $(ARGS)
 
 test: test-deps lint unit asan fuzz e2e ## install what is missing, run the whole test suite
 

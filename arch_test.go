@@ -37,9 +37,10 @@ var allowed = map[string][]string{
 	"internal/admin":          {"stream", "internal/status"},
 	"internal/backend": {"", "stream", "ffmpeg", "transcoder",
 		"internal/admin", "internal/push", "internal/status", "internal/testsignal", "internal/watch"},
-	"cmd/lpms": {"internal/admin", "internal/backend", "internal/settings", "transcoder"},
-	"deploy":   {},
-	"test/e2e": {},
+	"cmd/lpms":          {"ffmpeg", "internal/capacity", "internal/testsignal", "internal/status", "internal/admin", "internal/backend", "internal/settings", "transcoder"},
+	"internal/capacity": {"stream", "internal/backend", "internal/status", "internal/testsignal"},
+	"deploy":            {},
+	"test/e2e":          {},
 }
 
 func goList(t *testing.T, format string) []string {

@@ -15,7 +15,8 @@ import (
 var (
 	repository string // its root folder
 	workDir    string // of the whole run, removed at its end
-	example    string // the program under test, built by TestMain
+	example    string // the programs under test, built by TestMain
+	backEnd    string
 )
 
 func TestMain(m *testing.M) {
@@ -41,8 +42,8 @@ func runAll(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer os.RemoveAll(workDir)
-	example = filepath.Join(workDir, "example")
-	if err := build(example); err != nil {
+	example, backEnd = filepath.Join(workDir, "example"), filepath.Join(workDir, "lpms")
+	if err := errors.Join(build(example), build(backEnd)); err != nil {
 		return 1, err
 	}
 	// Live streams take their time and little else: run many at once, whatever the
@@ -64,12 +65,12 @@ func missing(name string) error {
 	return fmt.Errorf("%s is missing: run scripts/test-deps.sh", name)
 }
 
-// build makes the program with the race detector, or without it where that does not
+// build makes the program of that name with the race detector, or without it where that does not
 // work. What the detector finds fails the test: see server.end.
 func build(path string) error {
 	var failures error
 	for _, args := range [][]string{{"-race"}, nil} {
-		cmd := exec.Command("go", append(append([]string{"build"}, args...), "-o", path, "./cmd/example")...)
+		cmd := exec.Command("go", append(append([]string{"build"}, args...), "-o", path, "./cmd/"+filepath.Base(path))...)
 		cmd.Dir = repository
 		out, err := cmd.CombinedOutput()
 		if err == nil {

@@ -1,0 +1,375 @@
+package backend
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nareix/joy4/av"
+
+	"github.com/livepeer/lpms"
+	"github.com/livepeer/lpms/ffmpeg"
+	"github.com/livepeer/lpms/internal/push"
+	"github.com/livepeer/lpms/internal/status"
+	"github.com/livepeer/lpms/internal/testsignal"
+	"github.com/livepeer/lpms/stream"
+	"github.com/livepeer/lpms/transcoder"
+)
+
+// ErrTooMany is a publisher for whom there is no room.
+var ErrTooMany = errors.New("backend: as many streams are live as this server takes (-maxSessions)")
+
+// maxShows is how many streams are remembered, live or ended not long ago.
+const maxShows = 1000
+
+// Backend is a Streaming Back-End.
+type Backend struct {
+	opts    Options
+	started time.Time
+	server  *lpms.LPMS
+	engine  *transcoder.Local
+	pushed  *push.Handler // or nil
+	webhook http.Client
+	meter   meter
+	thumbs  thumbnails
+
+	ladder     atomic.Pointer[ladderOptions]
+	maxStreams atomic.Int64
+	running    sync.WaitGroup // of shows
+	testToken  string         // in the path of a test signal
+
+	mu       sync.Mutex      // taken before that of a show
+	ctx      context.Context // of Run; shows live as long as it
+	shows    map[string]*show
+	newest   string
+	admitted map[string]admission // by path, between the callbacks of the server
+
+	overload struct {
+		sync.Mutex
+		*controller
+	}
+}
+
+// ladderOptions is what of Options can be changed while it runs.
+type ladderOptions struct {
+	auto       bool
+	renditions []ffmpeg.Rendition
+}
+
+// New makes a back-end; it opens nothing before Run.
+func New(o Options) (*Backend, error) {
+	o.setDefaults()
+	b := &Backend{
+		opts: o, started: time.Now(), shows: make(map[string]*show), admitted: make(map[string]admission),
+		testToken: rand.Text(),
+	}
+	b.ladder.Store(&ladderOptions{o.Auto, o.Renditions})
+	b.maxStreams.Store(int64(o.MaxStreams))
+	b.webhook.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	b.overload.controller = newController()
+	local := o.Local
+	local.Thumbnail = b.thumbs.put
+	b.engine = transcoder.NewLocal(local)
+	server, err := lpms.New(lpms.Options{
+		RTMPAddr: o.RTMPAddr, HTTPAddr: o.HTTPAddr,
+		RTMPListener: o.RTMPListener, HTTPListener: o.HTTPListener,
+		SegmentDuration: o.SegmentDuration, ReconnectWait: o.ReconnectWait, EndedRetention: endedRetention,
+		Realtime: o.Realtime,
+		WrapHTTP: b.wrapHTTP,
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.server = server
+	err = errors.Join(
+		server.HandleRTMPPublish(b.admit, b.publish, b.ended),
+		server.HandleRTMPPlay(b.play),
+		server.HandleHLSPlay(b.watch),
+	)
+	return b, err
+}
+
+// Ready is closed when the ports are open.
+func (b *Backend) Ready() <-chan struct{} { return b.server.Ready() }
+
+// RTMPAddr and HTTPAddr are listened on; nil before Ready and when off.
+func (b *Backend) RTMPAddr() net.Addr { return b.server.RTMPAddr() }
+
+// HTTPAddr is the address of HLS and the pages.
+func (b *Backend) HTTPAddr() net.Addr { return b.server.HTTPAddr() }
+
+// Run serves until ctx ends, and returns nil then, or why it could not. It can be called
+// once.
+func (b *Backend) Run(ctx context.Context) error {
+	inner, cancel := context.WithCancel(ctx)
+	b.mu.Lock()
+	b.ctx = inner
+	b.mu.Unlock()
+	var wg sync.WaitGroup
+	wg.Go(func() { b.watchLoad(inner) })
+	for _, name := range b.opts.TestSignals {
+		wg.Go(func() { b.testSignal(inner, name) })
+	}
+	err := b.server.Start(inner)
+	cancel()
+	if b.pushed != nil {
+		b.pushed.Close()
+	}
+	wg.Wait()
+	b.running.Wait()
+	return err
+}
+
+// watchLoad decides once a second what the machine has room for.
+func (b *Backend) watchLoad(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			b.balance(now)
+		}
+	}
+}
+
+func (b *Backend) balance(now time.Time) {
+	cores := b.meter.measure(now)
+	shows := b.all()
+	loads := make([]load, len(shows))
+	for i, s := range shows {
+		loads[i] = s.load(now)
+	}
+	b.overload.Lock()
+	b.overload.step(now, cores/float64(coreCount()), loads)
+	shed := make([]int, len(shows))
+	for i, s := range shows {
+		shed[i] = b.overload.shed[s.name]
+	}
+	b.overload.Unlock()
+	for i, s := range shows {
+		s.setShed(shed[i])
+	}
+	b.thumbs.refresh(shows, now)
+}
+
+// all lists the shows by name.
+func (b *Backend) all() []*show {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	shows := make([]*show, 0, len(b.shows))
+	for _, s := range b.shows {
+		shows = append(shows, s)
+	}
+	slices.SortFunc(shows, func(x, y *show) int { return strings.Compare(x.name, y.name) })
+	return shows
+}
+
+// find returns a show, or nil.
+func (b *Backend) find(name string) *show {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.shows[name]
+}
+
+// open returns the show of a name for a publisher that begins: that of the last publisher,
+// if it came in the same way, or a new one. The caller holds mu.
+func (b *Backend) open(name string, ingest status.Ingest, newBuffer func(generation int) *stream.HLSBuffer) (*show, error) {
+	old := b.shows[name]
+	live := int64(0)
+	for _, s := range b.shows {
+		if s.isLive() {
+			live++
+		}
+	}
+	switch {
+	case b.ctx == nil || b.ctx.Err() != nil:
+		return nil, errors.New("backend: the server is not running")
+	case old != nil && old.isLive():
+		return nil, fmt.Errorf("%w: choose another name, or stop the other publisher", lpms.ErrLive)
+	case live >= b.maxStreams.Load(), old == nil && len(b.shows) >= maxShows:
+		return nil, ErrTooMany
+	}
+	if old != nil && old.ingest == ingest {
+		newBuffer(old.generation) // the server shows the old presentation there
+		return old, nil
+	}
+	generation := 0
+	if old != nil {
+		old.cancel()
+		generation = old.generation + 1
+	}
+	s := &show{name: name, ingest: ingest, generation: generation, opts: &b.opts, ladder: b.ladder.Load, buf: newBuffer(generation)}
+	tr, err := transcoder.New(s.buf, transcoder.Options{
+		Stream: name, Engine: b.engine, OnEvent: s.event,
+		Retryable: func(err error) bool { return b.opts.Attempts > 1 && ffmpeg.Retryable(err) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.tr = tr
+	ctx, cancel := context.WithCancel(b.ctx)
+	s.cancel = cancel
+	b.shows[name] = s
+	b.running.Go(func() {
+		defer cancel()
+		s.run(ctx, b.retire)
+	})
+	return s, nil
+}
+
+// retire forgets a show that has ended some time ago, and reports whether it did.
+func (b *Backend) retire(s *show) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s.isLive() || !s.buf.Ended() && s.buf.Started() || time.Since(s.buf.EndedAt()) < endedRetention {
+		return false
+	}
+	if b.shows[s.name] == s {
+		delete(b.shows, s.name)
+		b.thumbs.drop(s.name)
+	}
+	return true
+}
+
+// streamName is the last element of a path, without query and extension: the application
+// does not matter.
+func streamName(path string) string {
+	path, _, _ = strings.Cut(path, "?")
+	return path[strings.LastIndexByte(path, '/')+1:]
+}
+
+// admit names the stream of a publisher, or refuses it.
+func (b *Backend) admit(path string) (string, error) {
+	b.mu.Lock()
+	ctx := b.ctx
+	b.mu.Unlock()
+	if ctx == nil {
+		return "", errors.New("backend: the server is not running")
+	}
+	if strings.HasSuffix(path, "?"+b.testToken) {
+		return streamName(path), nil
+	}
+	a, err := b.authorize(ctx, path)
+	if err != nil {
+		return "", err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.admitted) >= maxShows {
+		clear(b.admitted) // of publishers that were refused afterwards
+	}
+	b.admitted[path] = a
+	return a.name, nil
+}
+
+// publish makes the streams of a publisher who was admitted.
+func (b *Backend) publish(path string) (stream.Stream, stream.Stream, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a, admitted := b.admitted[path]
+	delete(b.admitted, path)
+	ingest := status.RTMP
+	if !admitted {
+		a.name, ingest = streamName(path), status.Test
+	}
+	rtmp := stream.NewVideoStream(a.name, stream.RTMP)
+	var hls *stream.VideoStream
+	s, err := b.open(a.name, ingest, func(generation int) *stream.HLSBuffer {
+		hls = stream.NewVideoStream(fmt.Sprintf("%s/%d", a.name, generation), stream.HLS)
+		return hls.HLS()
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	s.begin(rtmp, a, time.Now())
+	b.newest = a.name
+	return rtmp, hls, nil
+}
+
+// ended is told that a publisher has gone.
+func (b *Backend) ended(name, _ string) {
+	if s := b.find(name); s != nil {
+		s.end()
+	}
+}
+
+// play gives the source to an RTMP player.
+func (b *Backend) play(ctx context.Context, path string, dst av.MuxCloser) error {
+	s := b.find(streamName(path))
+	if s == nil {
+		return stream.ErrNotFound
+	}
+	src, key := s.publisher()
+	if src == nil || key != "" && !sameKey(keyOf(path), key) {
+		return stream.ErrNotFound
+	}
+	s.rtmpViewers.Add(1)
+	defer s.rtmpViewers.Add(-1)
+	return src.ReadRTMPFromStream(ctx, dst)
+}
+
+// watch gives a presentation to HLS viewers.
+func (b *Backend) watch(path string) (*stream.HLSBuffer, error) {
+	path, _, _ = strings.Cut(path, "?")
+	name, ok := strings.CutPrefix(path, streamPrefix)
+	name, isPlaylist := strings.CutSuffix(name, ".m3u8")
+	if !ok || !isPlaylist {
+		return nil, stream.ErrNotFound
+	}
+	s := b.find(name)
+	if s == nil {
+		return nil, stream.ErrNotFound
+	}
+	return s.buf, nil
+}
+
+// testSignal publishes a test signal until ctx ends.
+func (b *Backend) testSignal(ctx context.Context, name string) {
+	src, err := testsignal.New(testsignal.Options{Name: name})
+	if err == nil {
+		err = b.Publish(ctx, name, src)
+	}
+	if err != nil && ctx.Err() == nil {
+		b.opts.Warnf("test signal %s: %v", name, err)
+	}
+}
+
+// event is told what the transcoder does.
+func (s *show) event(e transcoder.Event) {
+	m := s.opts.Metrics
+	switch e.Kind {
+	case transcoder.Done:
+		m.Done()
+		m.ObserveTranscode(e.Lag)
+	case transcoder.Failed:
+		m.Failed()
+	case transcoder.Skipped:
+		m.Skipped()
+	case transcoder.Retried:
+		m.Retried()
+	}
+	switch e.Kind {
+	case transcoder.Failed, transcoder.Retried, transcoder.Ended, transcoder.Returned:
+		s.opts.Warnf("stream %s: %v", s.name, e)
+	}
+}
+
+// Publish publishes src under a name until it ends; see lpms.LPMS.Publish.
+func (b *Backend) Publish(ctx context.Context, name string, src av.DemuxCloser) error {
+	select {
+	case <-b.server.Ready():
+		return b.server.Publish(ctx, "/"+name+"?"+b.testToken, src)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

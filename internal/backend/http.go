@@ -1,0 +1,97 @@
+package backend
+
+import (
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/livepeer/lpms/internal/push"
+	"github.com/livepeer/lpms/internal/watch"
+	"github.com/livepeer/lpms/stream"
+)
+
+const (
+	streamPrefix = "/stream/"
+	livePrefix   = "/live/"
+	currentPath  = streamPrefix + "current.m3u8"
+)
+
+// wrapHTTP puts the pages and HTTP push beside HLS.
+func (b *Backend) wrapHTTP(hls http.Handler) http.Handler {
+	if b.opts.HTTPIngest {
+		b.pushed = push.New(push.Options{Open: b.openPush, Authorize: b.authorizePush, MaxStreams: maxShows, OnError: b.pushFailed})
+	}
+	pages := hls // answers 404
+	if b.opts.WatchPage {
+		pages = watch.New(watch.Options{Status: b.Status, Thumbnail: b.thumbnail, RTMPPort: port(b.server.RTMPAddr())})
+	}
+	return b.opts.Metrics.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := r.URL.Path
+		switch {
+		case strings.HasPrefix(path, streamPrefix):
+			b.serveStream(hls, w, r)
+		case path == "/healthz":
+			serveHealth(w, r)
+		case strings.HasPrefix(path, livePrefix) && b.pushed != nil:
+			b.pushed.ServeHTTP(w, r)
+		default:
+			pages.ServeHTTP(w, r)
+		}
+	}))
+}
+
+// port is that of a TCP address, 0 without one.
+func port(a net.Addr) int {
+	if t, ok := a.(*net.TCPAddr); ok {
+		return t.Port
+	}
+	return 0
+}
+
+// serveStream serves HLS, and notes who watches what.
+func (b *Backend) serveStream(hls http.Handler, w http.ResponseWriter, r *http.Request) {
+	if b.opts.CurrentManifest && r.URL.Path == currentPath {
+		b.mu.Lock()
+		newest := b.newest
+		b.mu.Unlock()
+		if newest != "" {
+			// What it lists is relative: the streams that it names stay what they are when
+			// another becomes the newest.
+			other, url := *r, *r.URL
+			url.Path, url.RawPath = streamPrefix+newest+".m3u8", ""
+			other.URL, r = &url, &other
+		}
+	}
+	if name, rendition, ok := watched(r.URL.Path); ok && (r.Method == http.MethodGet) {
+		if s := b.find(name); s != nil {
+			now := time.Now()
+			s.viewers.touch(r, now)
+			s.touch(rendition, now)
+		}
+	}
+	hls.ServeHTTP(w, r)
+}
+
+// watched reads /stream/name/rendition.m3u8 and /stream/name/rendition/n.ts.
+func watched(path string) (name, rendition string, ok bool) {
+	name, rest, ok := strings.Cut(strings.TrimPrefix(path, streamPrefix), "/")
+	if !ok || !stream.ValidName(name) {
+		return "", "", false
+	}
+	if rendition, _, ok = strings.Cut(rest, "/"); !ok {
+		rendition, ok = strings.CutSuffix(rest, ".m3u8")
+	}
+	return name, rendition, ok && stream.ValidName(rendition)
+}
+
+func serveHealth(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte("ok\n"))
+}
