@@ -39,6 +39,10 @@ type LPMS struct {
 	rtmp    net.Addr
 	http    net.Addr
 	ready   chan struct{}
+
+	serving    context.Context // set before ready is closed
+	publishing sync.WaitGroup  // calls of Publish
+	stopped    bool            // none begins any more
 }
 
 type publishHandler struct {
@@ -171,11 +175,13 @@ func (l *LPMS) Start(ctx context.Context) error {
 		}
 		return err
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	l.mu.Lock()
-	l.rtmp, l.http = addrOf(rtmpLn), addrOf(httpLn)
+	l.rtmp, l.http, l.serving = addrOf(rtmpLn), addrOf(httpLn), ctx
 	l.mu.Unlock()
 	close(l.ready)
-	return l.serve(ctx, rtmpLn, httpLn)
+	return l.serve(ctx, cancel, rtmpLn, httpLn)
 }
 
 func addrOf(ln net.Listener) net.Addr {
@@ -200,9 +206,7 @@ func listen(ctx context.Context, what string, ln net.Listener, addr string) (net
 // stopTime is how long a graceful stop may take before connections are cut.
 const stopTime = 3 * time.Second
 
-func (l *LPMS) serve(ctx context.Context, rtmpLn, httpLn net.Listener) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+func (l *LPMS) serve(ctx context.Context, cancel context.CancelCauseFunc, rtmpLn, httpLn net.Listener) error {
 	var wg sync.WaitGroup
 	if rtmpLn != nil {
 		wg.Go(func() { l.acceptRTMP(ctx, rtmpLn, cancel) })
@@ -233,11 +237,20 @@ func (l *LPMS) serve(ctx context.Context, rtmpLn, httpLn net.Listener) error {
 	wg.Wait()
 	l.players.Wait()
 	cut()
+	l.waitPublishing()
 	l.shows.closeAll()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	return nil
+}
+
+// waitPublishing lets no call of Publish begin any more, and waits for the others.
+func (l *LPMS) waitPublishing() {
+	l.mu.Lock()
+	l.stopped = true
+	l.mu.Unlock()
+	l.publishing.Wait()
 }
 
 func (l *LPMS) httpServer(ctx context.Context) *http.Server {

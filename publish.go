@@ -93,10 +93,10 @@ type refusal struct {
 func (r *refusal) Unwrap() error { return r.error }
 
 // Publish publishes src as if it had come by RTMP with this path: the callbacks of
-// HandleRTMPPublish name the stream and make it, Options.Authorize is not asked. It blocks
-// until src ends (nil), ctx ends or src fails, and until the last segment is in the
-// presentation; the server should have been started, and waits for nobody's Publish. It
-// closes src when ctx ends. ErrLive is a name that is taken.
+// HandleRTMPPublish name the stream and make it, Options.Authorize is not asked. It waits
+// until the server is ready, then blocks until src ends (nil), ctx or the server ends or src
+// fails, and until the last segment is in the presentation. It closes src when ctx or the
+// server ends. ErrLive is a name that is taken.
 //
 // A source whose last read returned io.EOF ends the presentation; one that failed may come
 // back, by another call, within Options.ReconnectWait.
@@ -105,12 +105,40 @@ func (l *LPMS) Publish(ctx context.Context, reqPath string, src av.DemuxCloser) 
 	if err := checkPath(path); err != nil {
 		return err
 	}
+	ctx, done, err := l.untilStop(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	var p publisher = &inProcess{DemuxCloser: src}
 	if packets, ok := src.(stream.PacketSource); ok {
 		p = &inProcessPackets{inProcess{DemuxCloser: src}, packets}
 	}
-	_, err := l.publishStream(ctx, reqPath, p, func(*stream.VideoStream) error { return nil })
+	_, err = l.publishStream(ctx, reqPath, p, func(*stream.VideoStream) error { return nil })
 	return err
+}
+
+// untilStop waits until the server is ready, and returns a context that ends with it, too.
+// The server waits until done is called.
+func (l *LPMS) untilStop(ctx context.Context) (_ context.Context, done func(), err error) {
+	select {
+	case <-l.ready:
+	case <-ctx.Done():
+		return nil, nil, context.Cause(ctx)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped || l.serving.Err() != nil {
+		return nil, nil, context.Cause(l.serving)
+	}
+	l.publishing.Add(1)
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(l.serving, func() { cancel(context.Cause(l.serving)) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+		l.publishing.Done()
+	}, nil
 }
 
 // inProcess is a publisher without a connection.

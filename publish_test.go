@@ -1,6 +1,7 @@
 package lpms_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -122,7 +123,13 @@ func TestPublishInProcess(t *testing.T) {
 func TestPublishNeedsCallbacks(t *testing.T) {
 	server, err := lpms.New(lpms.Options{RTMPAddr: lpms.Off, HTTPAddr: lpms.Off})
 	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- server.Start(ctx) }()
 	require.ErrorContains(t, server.Publish(t.Context(), "/a", &packets{end: io.EOF}), "takes no publishers")
+	cancel()
+	require.NoError(t, <-served)
+	require.ErrorIs(t, server.Publish(t.Context(), "/a", &packets{end: io.EOF}), context.Canceled)
 }
 
 func TestWrapHTTP(t *testing.T) {

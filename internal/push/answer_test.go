@@ -121,7 +121,7 @@ func TestRenditions(t *testing.T) {
 		}
 	}
 	require.NotEmpty(t, packets(t, counters["small"])) // they are one stream
-	h.Close() // or ffmpeg waits for more
+	h.Close()                                          // or ffmpeg waits for more
 	plays(t, show.buf, 60*len(segs))
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
@@ -281,4 +282,35 @@ func TestTargetDuration(t *testing.T) {
 func TestTooLongForAnyPlaylist(t *testing.T) {
 	m := &media{probed: &ffmpeg.Info{Tracks: []ffmpeg.TrackInfo{{Packets: 1, Video: &ffmpeg.VideoInfo{}}, {Packets: 9, Duration: time.Hour, Audio: &ffmpeg.AudioInfo{}}}}}
 	require.Equal(t, time.Hour, m.measure(time.Second, 0))
+}
+
+// Whatever a body is, it is taken or refused, and the stream lives on.
+func TestDamagedBodies(t *testing.T) {
+	h, _ := newHandler(t, Options{OrderWait: time.Nanosecond})
+	rnd := rand.New(rand.NewPCG(1, 2))
+	bodies := [][]byte{clip(t, "ts")[1], clip(t, "mp4")[1], clip(t, "mp4 frag")[1], clip(t, "sound")[0]}
+	taken := 0
+	for n := range 120 {
+		body := bytes.Clone(bodies[n%len(bodies)])
+		for range rnd.IntN(40) {
+			at := rnd.IntN(len(body))
+			body[at] = byte(rnd.Uint32())
+			if n%2 == 0 { // where headers are
+				body[rnd.IntN(min(2000, len(body)))] ^= 1 << rnd.IntN(8)
+			}
+		}
+		if n%3 == 0 {
+			body = body[:1+rnd.IntN(len(body))]
+		}
+		switch w := send(h, fmt.Sprintf("/live/x/%d.ts", n), bytes.NewReader(body)); w.Code {
+		case http.StatusOK:
+			taken++
+		case http.StatusUnprocessableEntity:
+		default:
+			t.Fatalf("body %d: %d %s", n, w.Code, w.Body)
+		}
+	}
+	require.Greater(t, taken, 20)
+	require.Less(t, taken, 120)
+	pushAll(t, h, 1000, ".ts", clip(t, "ts")...)
 }
