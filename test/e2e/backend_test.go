@@ -254,7 +254,7 @@ func push(t testing.TB, url string, body []byte, header ...string) (code int, pa
 // Segments that are pushed are watched like any stream, and come back as renditions.
 func TestBackEndPush(t *testing.T) {
 	t.Parallel()
-	s := serveBackEnd(t, "-transcodingOptions", "P144p30fps16x9,P240p30fps16x9", "-publishKey", "correct horse")
+	s := serveBackEnd(t, "-transcodingOptions", "P144p30fps16x9,P240p30fps16x9", "-publishKey", "correct-horse")
 	dir := t.TempDir()
 	out, err := exec.CommandContext(t.Context(), "ffmpeg", strings.Fields("-v error -f lavfi -i testsrc2=size=640x360:rate=30 -f lavfi -i sine -t 8 "+
 		"-c:v libx264 -preset ultrafast -g 60 -pix_fmt yuv420p -c:a aac -f segment -segment_time 2 -segment_format mpegts "+filepath.Join(dir, "%d.ts"))...).CombinedOutput()
@@ -270,7 +270,7 @@ func TestBackEndPush(t *testing.T) {
 	code, _ := push(t, url(0, ""), media(0))
 	require.Equal(t, http.StatusForbidden, code)
 	for n := range 4 {
-		code, parts := push(t, url(n, "?key=correct%20horse"), media(n), "Content-Duration", "2000", "Accept", "multipart/mixed")
+		code, parts := push(t, url(n, "?key=correct-horse"), media(n), "Content-Duration", "2000", "Accept", "multipart/mixed")
 		require.Equal(t, http.StatusOK, code)
 		require.Len(t, parts, 2)
 		for name, want := range map[string]string{"P144p30fps16x9": "256x144", "P240p30fps16x9": "426x240"} {
@@ -287,7 +287,7 @@ func TestBackEndPush(t *testing.T) {
 		require.False(t, l.discontinuity)
 	}
 	require.Equal(t, status.Push, s.status(t).Streams[0].Ingest)
-	code, _ = push(t, url(9, "?key=correct%20horse"), []byte("no segment"))
+	code, _ = push(t, url(9, "?key=correct-horse"), []byte("no segment"))
 	require.Equal(t, http.StatusUnprocessableEntity, code)
 }
 
@@ -295,7 +295,7 @@ func TestBackEndPush(t *testing.T) {
 // nothing of the source.
 func TestBackEndOverload(t *testing.T) {
 	t.Parallel()
-	s := serveBackEnd(t, "-preset", "placebo", "-transcodingOptions", "P720p30fps16x9,P576p30fps16x9,P360p30fps16x9,P144p30fps16x9", "-testSignal", "busy")
+	s := serveBackEnd(t, "-preset", "veryslow", "-transcodingOptions", "P720p30fps16x9,P576p30fps16x9,P360p30fps16x9,P144p30fps16x9", "-testSignal", "busy")
 	wait(t, "a rendition to be shed", func() bool { return s.status(t).Machine.Shed > 0 })
 	st := s.status(t).Streams[0]
 	require.Equal(t, status.Shed, st.Renditions[1].State, "P720p30fps16x9 is the largest")
