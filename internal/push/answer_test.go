@@ -133,115 +133,123 @@ func fill(t *testing.T, buf *stream.HLSBuffer, name string, seq uint64) {
 	require.NoError(t, err)
 }
 
-func TestAnswerWaits(t *testing.T) {
-	segs := clip(t, "ts")
-	ask := func(h http.Handler, n int) chan *httptest.ResponseRecorder {
-		answer := make(chan *httptest.ResponseRecorder, 1)
-		go func() {
-			answer <- send(h, fmt.Sprintf("/live/x/%d.ts", n), bytes.NewReader(segs[n]), "Accept", "multipart/mixed")
-		}()
+// ask pushes a segment of the clip and wants its renditions.
+func ask(t *testing.T, h http.Handler, n int) chan *httptest.ResponseRecorder {
+	seg := clip(t, "ts")[n]
+	answer := make(chan *httptest.ResponseRecorder, 1)
+	go func() {
+		answer <- send(h, fmt.Sprintf("/live/x/%d.ts", n), bytes.NewReader(seg), "Accept", "multipart/mixed")
+	}()
+	synctest.Wait()
+	return answer
+}
+
+// sent is what the parts of an answer hold.
+func sent(t *testing.T, w *httptest.ResponseRecorder) (list []string) {
+	require.Equal(t, 200, w.Code, w.Body.String())
+	for _, p := range readParts(t, w.Header().Get("Content-Type"), w.Body) {
+		list = append(list, string(p.data))
+	}
+	return list
+}
+
+// What an answer with the renditions a and b waits for, and not.
+var waiting = []struct {
+	name string
+	run  func(t *testing.T, h *Handler, show *fakeShow)
+}{
+	{"for all", func(t *testing.T, h *Handler, show *fakeShow) {
+		answer := ask(t, h, 0)
+		fill(t, show.buf, "b", 1000)
 		synctest.Wait()
-		return answer
-	}
-	names := func(t *testing.T, w *httptest.ResponseRecorder) (list []string) {
-		require.Equal(t, 200, w.Code, w.Body.String())
-		for _, p := range readParts(t, w.Header().Get("Content-Type"), w.Body) {
-			list = append(list, string(p.data))
-		}
-		return list
-	}
-	for _, c := range []struct {
-		name string
-		run  func(t *testing.T, h *Handler, show *fakeShow)
-	}{
-		{"for all", func(t *testing.T, h *Handler, show *fakeShow) {
-			answer := ask(h, 0)
-			fill(t, show.buf, "b", 1000)
-			synctest.Wait()
-			require.Empty(t, answer)
-			fill(t, show.buf, "a", 1000)
-			w := <-answer
-			require.Empty(t, w.Header().Get(missingHeader))
-			require.Equal(t, []string{"a1000", "b1000"}, names(t, w))
-			// The same again is answered again.
-			require.Equal(t, []string{"a1000", "b1000"}, names(t, <-ask(h, 0)))
-			require.Len(t, source(show.buf), 1)
-		}},
-		{"as long as it is told", func(t *testing.T, h *Handler, show *fakeShow) {
-			begun := time.Now()
-			answer := ask(h, 0)
-			fill(t, show.buf, "a", 1000)
-			w := <-answer
-			require.Equal(t, 8*time.Second, time.Since(begun))
-			require.Equal(t, "b", w.Header().Get(missingHeader))
-			require.Equal(t, []string{"a1000"}, names(t, w))
-		}},
-		{"for nothing", func(t *testing.T, h *Handler, show *fakeShow) {
-			w := <-ask(h, 0)
-			require.Equal(t, 503, w.Code)
-			require.Equal(t, "a, b", w.Header().Get(missingHeader))
-			require.NotEmpty(t, w.Header().Get("Retry-After"))
-			fill(t, show.buf, "a", 1000)
-			fill(t, show.buf, "b", 1000)
-			require.Equal(t, []string{"a1000", "b1000"}, names(t, <-ask(h, 0)))
-		}},
-		{"not for a gap", func(t *testing.T, h *Handler, show *fakeShow) {
-			first, second := ask(h, 0), ask(h, 1)
-			begun := time.Now()
-			fill(t, show.buf, "a", 1000)
-			fill(t, show.buf, "b", 1001)
-			w := <-first
-			require.Equal(t, "b", w.Header().Get(missingHeader))
-			require.Equal(t, []string{"a1000"}, names(t, w))
-			fill(t, show.buf, "a", 1001)
-			require.Equal(t, []string{"a1001", "b1001"}, names(t, <-second))
-			require.Equal(t, begun, time.Now())
-		}},
-		{"not for one that has left", func(t *testing.T, h *Handler, show *fakeShow) {
-			begun := time.Now()
-			first := ask(h, 0)
-			fill(t, show.buf, "a", 1000)
-			fill(t, show.buf, "b", 1000)
-			<-first
-			require.NoError(t, show.buf.EndRendition("b"))
-			second := ask(h, 1)
-			fill(t, show.buf, "a", 1001)
-			w := <-second
-			require.Equal(t, "b", w.Header().Get(missingHeader))
-			require.Equal(t, []string{"a1001"}, names(t, w))
-			require.Equal(t, begun, time.Now())
-		}},
-		{"not for what is not wanted any more", func(t *testing.T, h *Handler, show *fakeShow) {
-			answer := ask(h, 0)
-			show.mu.Lock()
-			show.renditions = []string{"a"}
-			show.mu.Unlock()
-			fill(t, show.buf, "a", 1000)
-			require.Equal(t, []string{"a1000"}, names(t, <-answer))
-		}},
-		{"not without renditions", func(t *testing.T, h *Handler, show *fakeShow) {
-			show.renditions = nil
-			require.Empty(t, names(t, <-ask(h, 0)))
-		}},
-		{"not beyond a new beginning", func(t *testing.T, h *Handler, show *fakeShow) {
-			begun := time.Now()
-			answer := ask(h, 0)
-			fill(t, show.buf, "a", 1000)
-			show.buf.End()
-			show.buf.Resume()
-			_, err := show.buf.Append(stream.Source, stream.Segment{Data: []byte{1}, Duration: time.Second})
-			require.NoError(t, err)
-			require.Equal(t, []string{"a1000"}, names(t, <-answer))
-			require.Equal(t, begun, time.Now())
-		}},
-		{"not when the server stops", func(t *testing.T, h *Handler, show *fakeShow) {
-			answer := ask(h, 0)
-			h.Close()
-			w := <-answer
-			require.Equal(t, 503, w.Code)
-			require.Contains(t, w.Body.String(), "stopping")
-		}},
-	} {
+		require.Empty(t, answer)
+		fill(t, show.buf, "a", 1000)
+		w := <-answer
+		require.Empty(t, w.Header().Get(missingHeader))
+		require.Equal(t, []string{"a1000", "b1000"}, sent(t, w))
+		// The same again is answered again.
+		require.Equal(t, []string{"a1000", "b1000"}, sent(t, <-ask(t, h, 0)))
+		require.Len(t, source(show.buf), 1)
+	}},
+	{"as long as it is told", func(t *testing.T, h *Handler, show *fakeShow) {
+		begun := time.Now()
+		answer := ask(t, h, 0)
+		fill(t, show.buf, "a", 1000)
+		w := <-answer
+		require.Equal(t, 8*time.Second, time.Since(begun))
+		require.Equal(t, "b", w.Header().Get(missingHeader))
+		require.Equal(t, []string{"a1000"}, sent(t, w))
+	}},
+	{"for nothing", func(t *testing.T, h *Handler, show *fakeShow) {
+		w := <-ask(t, h, 0)
+		require.Equal(t, 503, w.Code)
+		require.Equal(t, "a, b", w.Header().Get(missingHeader))
+		require.NotEmpty(t, w.Header().Get("Retry-After"))
+		fill(t, show.buf, "a", 1000)
+		fill(t, show.buf, "b", 1000)
+		require.Equal(t, []string{"a1000", "b1000"}, sent(t, <-ask(t, h, 0)))
+	}},
+	{"not for a gap", func(t *testing.T, h *Handler, show *fakeShow) {
+		first, second := ask(t, h, 0), ask(t, h, 1)
+		begun := time.Now()
+		fill(t, show.buf, "a", 1000)
+		fill(t, show.buf, "b", 1001)
+		w := <-first
+		require.Equal(t, "b", w.Header().Get(missingHeader))
+		require.Equal(t, []string{"a1000"}, sent(t, w))
+		fill(t, show.buf, "a", 1001)
+		require.Equal(t, []string{"a1001", "b1001"}, sent(t, <-second))
+		require.Equal(t, begun, time.Now())
+	}},
+	{"not for one that has left", func(t *testing.T, h *Handler, show *fakeShow) {
+		begun := time.Now()
+		first := ask(t, h, 0)
+		fill(t, show.buf, "a", 1000)
+		fill(t, show.buf, "b", 1000)
+		<-first
+		require.NoError(t, show.buf.EndRendition("b"))
+		second := ask(t, h, 1)
+		fill(t, show.buf, "a", 1001)
+		w := <-second
+		require.Equal(t, "b", w.Header().Get(missingHeader))
+		require.Equal(t, []string{"a1001"}, sent(t, w))
+		require.Equal(t, begun, time.Now())
+	}},
+	{"not for what is not wanted any more", func(t *testing.T, h *Handler, show *fakeShow) {
+		answer := ask(t, h, 0)
+		show.mu.Lock()
+		show.renditions = []string{"a"}
+		show.mu.Unlock()
+		fill(t, show.buf, "a", 1000)
+		require.Equal(t, []string{"a1000"}, sent(t, <-answer))
+	}},
+	{"not without renditions", func(t *testing.T, h *Handler, show *fakeShow) {
+		show.renditions = nil
+		require.Empty(t, sent(t, <-ask(t, h, 0)))
+	}},
+	{"not beyond a new beginning", func(t *testing.T, h *Handler, show *fakeShow) {
+		begun := time.Now()
+		answer := ask(t, h, 0)
+		fill(t, show.buf, "a", 1000)
+		show.buf.End()
+		show.buf.Resume()
+		_, err := show.buf.Append(stream.Source, stream.Segment{Data: []byte{1}, Duration: time.Second})
+		require.NoError(t, err)
+		require.Equal(t, []string{"a1000"}, sent(t, <-answer))
+		require.Equal(t, begun, time.Now())
+	}},
+	{"not when the server stops", func(t *testing.T, h *Handler, show *fakeShow) {
+		answer := ask(t, h, 0)
+		h.Close()
+		w := <-answer
+		require.Equal(t, 503, w.Code)
+		require.Contains(t, w.Body.String(), "stopping")
+	}},
+}
+
+func TestAnswerWaits(t *testing.T) {
+	clip(t, "ts") // outside of the bubbles: it runs a program
+	for _, c := range waiting {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				show := &fakeShow{buf: stream.NewHLSBufferWithConfig(stream.HLSConfig{FirstSequence: 1000}), renditions: []string{"a", "b"}}

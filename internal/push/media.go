@@ -32,13 +32,17 @@ type remuxer struct {
 // read probes and remuxes a body, which is borrowed for the call. said is the duration by
 // the publisher's word, 0 when it is unknown.
 func (r *remuxer) read(ctx context.Context, body []byte, said time.Duration) (*media, error) {
+	if samplesOf(body, 0) > maxSamples {
+		return nil, refuse(http.StatusUnprocessableEntity, "the MP4 has more than %d samples: send shorter segments", maxSamples)
+	}
 	info, err := ffmpeg.Probe(body)
 	if err != nil {
-		return nil, mediaError(err)
+		// Not even for want of memory it is tried again: damaged tables ask for any amount.
+		return nil, unreadable(err)
 	}
 	m := &media{probed: info, mp4: strings.Contains(info.Format, "mp4")}
 	if !m.mp4 && info.Format != "mpegts" {
-		return nil, mediaError(ffmpeg.ErrFormat)
+		return nil, unreadable(ffmpeg.ErrFormat)
 	}
 	if err := m.check(); err != nil {
 		return nil, err
@@ -110,8 +114,10 @@ func (r *remuxer) remux(ctx context.Context, body []byte) (*ffmpeg.Output, error
 		return nil, context.Cause(ctx)
 	case errors.Is(err, ffmpeg.ErrFormat):
 		return nil, because(err, http.StatusUnprocessableEntity, "the codecs of the segment have no place in HLS: send H.264 or HEVC, and AAC, MP3 or AC-3")
+	case ffmpeg.Retryable(err):
+		return nil, because(err, http.StatusServiceUnavailable, "the segment cannot be read now: try again")
 	case err != nil:
-		return nil, mediaError(err)
+		return nil, unreadable(err)
 	}
 	return &result.Outputs[0], nil
 }
@@ -123,13 +129,9 @@ func (r *remuxer) close() {
 	}
 }
 
-// mediaError is the client's fault, unless it may work another time.
-func mediaError(err error) error {
-	switch {
-	case errors.Is(err, ffmpeg.ErrFormat):
+func unreadable(err error) error {
+	if errors.Is(err, ffmpeg.ErrFormat) {
 		return because(err, http.StatusUnprocessableEntity, "the body is neither MPEG-TS nor MP4")
-	case ffmpeg.Retryable(err):
-		return because(err, http.StatusServiceUnavailable, "the segment cannot be read now: try again")
 	}
 	return because(err, http.StatusUnprocessableEntity, "the segment cannot be read: send whole MPEG-TS or MP4 files, each with its headers")
 }

@@ -82,7 +82,7 @@ export function controls(player, root) {
 
 /** The button that says whether the picture is live, twice a second. */
 export function showLive(player, button) {
-  button.disabled = !player.engine || player.state === 'connecting'
+  button.disabled = !player.engine || !player.stream?.live || player.state === 'connecting'
   const behind = !button.disabled && player.behind
   button.dataset.behind = behind ? 'yes' : 'no'
   button.setAttribute('aria-label', behind ? 'Go live, the picture is behind' : 'Live')

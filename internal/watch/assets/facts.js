@@ -11,7 +11,7 @@ export function showFacts(player) {
   const sound = running && video.videoWidth === 0
   show('picture', sound ? 'none' : running && format.line(format.size(video.videoWidth, video.videoHeight), format.frameRate(player.level?.frameRate)))
   show('quality', running && playing(player))
-  show('latency', running && format.seconds(player.latency))
+  show('latency', running && player.state !== 'stalled' && format.seconds(player.latency))
   show('buffer', running && format.seconds(player.buffered))
   show('bandwidth', running && format.bitrate(engine.bandwidth))
   const frames = video.getVideoPlaybackQuality?.()
