@@ -1,24 +1,26 @@
 #!/usr/bin/env bash
 # Installs the programs that the tests run: the ffmpeg executables as publisher and
 # reader, rtmpdump and nginx-rtmp as RTMP peers, a C compiler for the race detector, and
-# Chromium, node, playwright-core and hls.js for playback in a browser. It does nothing
-# when they are there.
+# Chromium, node, playwright-core and hls.js for playback in a browser, and hls-parser as a
+# second reader of playlists. It does nothing when they are there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 playwright=1.65.1
 hlsjs=1.7.4
+hlsparser=0.16.1
 
 # browser_modules installs the npm packages where test/e2e looks for them.
 browser_modules() {
 	local dir=.cache/browser
 	if grep -qs "\"version\": \"$playwright\"" "$dir/node_modules/playwright-core/package.json" &&
-		grep -qs "\"version\": \"$hlsjs\"" "$dir/node_modules/hls.js/package.json"; then
+		grep -qs "\"version\": \"$hlsjs\"" "$dir/node_modules/hls.js/package.json" &&
+		grep -qs "\"version\": \"$hlsparser\"" "$dir/node_modules/hls-parser/package.json"; then
 		return
 	fi
 	mkdir -p "$dir"
 	npm install --prefix "$dir" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error \
-		"playwright-core@$playwright" "hls.js@$hlsjs"
+		"playwright-core@$playwright" "hls.js@$hlsjs" "hls-parser@$hlsparser"
 }
 
 missing=()

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os/exec"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -218,4 +219,27 @@ func TestKeptConnection(t *testing.T) {
 		conn.Close()
 		h.Close()
 	})
+}
+
+// ffmpeg itself as the publisher: bodies of unknown length.
+func TestFFmpegPublishes(t *testing.T) {
+	h, rooms := newHandler(t, Options{})
+	srv := httptest.NewServer(h)
+	defer srv.Close()
+	args := append(strings.Fields("-nostdin -v error "+clips["ts"]), srv.URL+"/live/x/%05d.ts")
+	out, err := exec.Command("ffmpeg", args...).CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Empty(t, string(out))
+	rooms.mu.Lock()
+	buf := rooms.shows[0].buf
+	rooms.mu.Unlock()
+	for version := uint64(0); len(source(buf)) < 4; { // it does not wait for its last answer
+		version, err = buf.Wait(t.Context(), version)
+		require.NoError(t, err)
+	}
+	h.Close()
+	segs := source(buf)
+	require.Empty(t, rooms.errs)
+	require.NotContains(t, breaksOf(segs), true)
+	joined(t, segs, time.Millisecond)
 }
