@@ -25,6 +25,9 @@ var ErrForbidden = errors.New("backend: not allowed")
 const (
 	webhookTime = 5 * time.Second
 	webhookSize = 64 << 10
+	// admissionTime is how long an admission is good for: the server waits for a few seconds
+	// at most before it makes the streams.
+	admissionTime = 30 * time.Second
 )
 
 // admission is what a publisher was allowed.
@@ -32,6 +35,7 @@ type admission struct {
 	name       string
 	key        string             // what RTMP players must give; empty for none
 	renditions []ffmpeg.Rendition // nil for what Options say
+	at         time.Time          // when
 }
 
 // authorize decides on a publisher by the path of its URL, with its query.

@@ -256,7 +256,7 @@ func (b *Backend) admit(path string) (string, error) {
 	if ctx == nil {
 		return "", errors.New("backend: the server is not running")
 	}
-	if strings.HasSuffix(path, "?"+b.testToken) {
+	if b.isOwn(path) {
 		return streamName(path), nil
 	}
 	a, err := b.authorize(ctx, path)
@@ -265,22 +265,34 @@ func (b *Backend) admit(path string) (string, error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.admitted) >= maxShows {
-		clear(b.admitted) // of publishers that were refused afterwards
+	now := time.Now()
+	for old, a := range b.admitted { // few are there at a time
+		if now.Sub(a.at) > admissionTime {
+			delete(b.admitted, old)
+		}
 	}
+	if len(b.admitted) >= maxShows {
+		return "", ErrTooMany
+	}
+	a.at = now
 	b.admitted[path] = a
 	return a.name, nil
 }
+
+// isOwn reports whether it is the back-end itself that publishes.
+func (b *Backend) isOwn(path string) bool { return strings.HasSuffix(path, "?"+b.testToken) }
 
 // publish makes the streams of a publisher who was admitted.
 func (b *Backend) publish(path string) (stream.Stream, stream.Stream, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	a, admitted := b.admitted[path]
-	delete(b.admitted, path)
 	ingest := status.RTMP
-	if !admitted {
+	switch {
+	case b.isOwn(path):
 		a.name, ingest = streamName(path), status.Test
+	case !admitted:
+		return nil, nil, errors.New("backend: the publisher waited for too long")
 	}
 	rtmp := stream.NewVideoStream(a.name, stream.RTMP)
 	var hls *stream.VideoStream

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -214,12 +215,7 @@ func (s *show) wanted(now time.Time) (made []ffmpeg.Rendition, resting, shed []s
 		}
 	}
 	bySize := slices.Clone(asked)
-	slices.SortStableFunc(bySize, func(x, y rung) int {
-		if x.cost > y.cost {
-			return -1
-		}
-		return 1
-	})
+	slices.SortStableFunc(bySize, func(x, y rung) int { return cmp.Compare(y.cost, x.cost) })
 	for _, r := range bySize[:min(s.shed, len(bySize))] {
 		shed = append(shed, r.Profile.Name)
 	}
