@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -335,4 +336,71 @@ func TestBackEndRefusesBadSettings(t *testing.T) {
 			require.Contains(t, string(out), c.want)
 		})
 	}
+}
+
+// The commands of the program.
+func TestBackEndCommands(t *testing.T) {
+	t.Parallel()
+	s := serveBackEnd(t)
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"version":            {[]string{"-version"}, 0, "lpms "},
+		"help":               {[]string{"-help"}, 0, "-transcodingOptions"},
+		"presets":            {[]string{"presets"}, 0, "P720p60fps16x9"},
+		"healthy":            {[]string{"healthcheck", "http://" + s.http + "/healthz"}, 0, ""},
+		"not found":          {[]string{"healthcheck", "http://" + s.http + "/nothing"}, 1, "404"},
+		"nobody there":       {[]string{"healthcheck", "http://127.0.0.1:1/"}, 1, "refused"},
+		"bench of what?":     {[]string{"bench", "-size", "large"}, 2, "1280x720"},
+		"bench":              {[]string{"bench", "-size", "160x96", "-bitrate", "200", "-transcodingOptions", "none", "-step", "1s", "-max", "2"}, 0, "carries 2 such streams"},
+		"the port is taken":  {[]string{"-rtmpAddr", "127.0.0.1:0", "-httpAddr", s.http, "-cliAddr", "off"}, 1, "another server"},
+		"the admin's, too":   {[]string{"-rtmpAddr", "127.0.0.1:0", "-httpAddr", "127.0.0.1:0", "-cliAddr", s.admin}, 1, "-cliAddr"},
+		"no such file":       {[]string{"-config", "/nonexistent/lpms.conf"}, 2, "-config"},
+		"an unknown command": {[]string{"serve"}, 2, "serve"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out, err := exec.CommandContext(t.Context(), backEnd, c.args...).CombinedOutput()
+			code := 0
+			if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+				code = exit.ExitCode()
+			} else {
+				require.NoError(t, err)
+			}
+			assert.Equal(t, c.code, code, "%s", out)
+			assert.Contains(t, string(out), c.want)
+		})
+	}
+}
+
+// What the operator sees: metrics of each stage, and settings that can be changed.
+func TestBackEndAdmin(t *testing.T) {
+	t.Parallel()
+	s := serveBackEnd(t, "-monitor", "-metricsPerStream", "-transcodingOptions", "P144p30fps16x9", "-testSignal", "seen")
+	wait(t, "a rendition", func() bool {
+		st := s.status(t)
+		return len(st.Streams) == 1 && len(st.Streams[0].Renditions) == 2 && st.Streams[0].Renditions[1].State == status.Live
+	})
+	_, list := s.get(t, s.mediaURL("seen"))
+	p, err := parsePlaylist(string(list))
+	require.NoError(t, err)
+	s.get(t, fmt.Sprintf("http://%s/stream/seen/source/%d.ts", s.http, p.segments[0].sequence))
+	_, body := s.get(t, "http://"+s.admin+"/metrics")
+	for _, stage := range []string{"ingest", "segment", "transcode", "served"} {
+		assert.Regexp(t, `lpms_stage_seconds_count\{stage="`+stage+`"\} [1-9]`, string(body))
+	}
+	assert.Regexp(t, `lpms_stream_\w+\{.*stream="seen"`, string(body))
+	_, body = s.get(t, "http://"+s.admin+"/debug/pprof/")
+	assert.Contains(t, string(body), "goroutine")
+	resp, err := client(t).Post("http://"+s.admin+"/setBroadcastConfig?transcodingOptions=P240p30fps16x9&maxSessions=3", "", nil)
+	require.NoError(t, err)
+	body, err = io.ReadAll(resp.Body)
+	resp.Body.Close()
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusOK, resp.StatusCode)
+	assert.Contains(t, string(body), "P240p30fps16x9")
+	resp, _ = s.get(t, "http://"+s.http+"/status")
+	assert.Equal(t, http.StatusNotFound, resp.StatusCode, "not for the public")
 }
