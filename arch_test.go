@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 	"internal/testsignal":     {"stream", "ffmpeg", "internal/codec"},
 	"internal/settings":       {"stream", "ffmpeg", "transcoder"},
 	"internal/watch":          {"stream", "internal/status"},
-	"internal/push":           {"stream", "ffmpeg"},
+	"internal/push":           {"stream", "ffmpeg", "transcoder"},
 	"internal/admin":          {"stream", "internal/status"},
 	"internal/backend": {"", "stream", "ffmpeg", "transcoder",
 		"internal/admin", "internal/push", "internal/status", "internal/testsignal", "internal/watch"},

@@ -181,7 +181,7 @@ func (b *HLSBuffer) Append(rendition string, seg Segment) (*Segment, error) {
 		add, restart, err = b.sourceEntry(w, &seg, now)
 	} else {
 		add, restart, err = renditionEntries(w, all[Source], &seg)
-		restart = restart || w.resting
+		restart = restart || w.away()
 	}
 	if err != nil {
 		return nil, err
@@ -272,7 +272,7 @@ func renditionEntries(w, source *window, seg *Segment) (add []*entry, restart bo
 	if origin == nil {
 		return nil, false, fmt.Errorf("%w: %s %d has no segment of the source beside it", ErrSequence, w.name, seg.Seq)
 	}
-	for last != nil && !w.resting && last.seg.Seq+1 < seg.Seq {
+	for last != nil && !w.away() && last.seg.Seq+1 < seg.Seq {
 		missing := source.view.Load().find(last.seg.Seq + 1)
 		if missing == nil { // the source has begun again in between
 			last, add, restart = nil, nil, true
@@ -285,7 +285,7 @@ func renditionEntries(w, source *window, seg *Segment) (add []*entry, restart bo
 	if seg.ProgramTime.IsZero() {
 		seg.ProgramTime = origin.seg.ProgramTime.Add(seg.Start - origin.seg.Start)
 	}
-	if w.resting {
+	if w.away() {
 		last = nil
 	}
 	return append(add, newEntry(w.name, seg, last, origin.breaks)), restart, nil
@@ -343,7 +343,7 @@ func (b *HLSBuffer) republish() {
 // EndRendition says that no more segments of a rendition come although the source goes on,
 // because its encoder failed. It leaves the master playlist and its own playlist becomes
 // ErrNotFound, so that players change to another one; after End, its playlist ends. The next
-// Append brings it back.
+// Append brings it back, with a playlist that begins there.
 func (b *HLSBuffer) EndRendition(rendition string) error {
 	b = b.root()
 	b.mu.Lock()
@@ -377,6 +377,12 @@ func (b *HLSBuffer) RestRendition(rendition string) error {
 		b.republish()
 	}
 	return nil
+}
+
+// Listed reports whether the master playlist lists a rendition.
+func (b *HLSBuffer) Listed(rendition string) bool {
+	v := b.find(rendition)
+	return v != nil && v.listedInMaster()
 }
 
 // Resting reports whether a rendition rests: its playlist must be waited for.

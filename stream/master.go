@@ -64,7 +64,7 @@ func (b *HLSBuffer) MasterPlaylist(ctx context.Context, base string) (*Playlist,
 func (b *HLSBuffer) variants() []*view {
 	var views []*view
 	for _, w := range *b.renditions.Load() {
-		if v := w.view.Load(); (!v.closed || v.ended) && !(v.resting && v.ended) {
+		if v := w.view.Load(); v.listedInMaster() {
 			views = append(views, v)
 		}
 	}

@@ -214,6 +214,9 @@ func (w *window) retire(e *entry) {
 	e.freeAt = w.appended + e.extinf + w.longest
 }
 
+// away reports whether players have no playlist of it: the next begins anew.
+func (w *window) away() bool { return w.resting || w.closed }
+
 // rest lets go of all but the place in the numbering and what was measured.
 func (w *window) rest() {
 	w.resting = true
@@ -294,6 +297,10 @@ type view struct {
 
 	once     sync.Once
 	rendered *Playlist
+}
+
+func (v *view) listedInMaster() bool {
+	return (!v.closed || v.ended) && !(v.resting && v.ended)
 }
 
 func (v *view) find(seq uint64) *entry {

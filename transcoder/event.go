@@ -17,7 +17,7 @@ const (
 	// Skipped is a segment that was left out because it was too late: a gap in all
 	// renditions when Rendition is empty.
 	Skipped
-	// Retried is a segment that failed and is tried once more.
+	// Retried is a segment that failed and is tried again.
 	Retried
 	// Ended is a rendition that left the presentation because it fails again and again.
 	// It is still tried with every segment.

@@ -275,6 +275,15 @@ func numbers(b *stream.HLSBuffer, rendition string) (out []int) {
 	return out
 }
 
+// listed are those that players see, gaps included.
+func listed(t *testing.T, b *stream.HLSBuffer, rendition string) (out []int) {
+	list, _ := playlist(t, b, rendition)
+	for _, e := range list {
+		out = append(out, e.seq)
+	}
+	return out
+}
+
 // entry is a segment in a playlist.
 type entry struct {
 	seq   int

@@ -115,19 +115,20 @@ func (t *Transcoder) begin(now time.Time) *job {
 	return j
 }
 
-// transcode has one job done, with one more try when it fails.
+// transcode has one job done, in several tries when it fails.
 func (t *Transcoder) transcode(ctx context.Context, j *job) error {
 	ctx, cancel := context.WithDeadline(ctx, j.deadline())
 	defer cancel()
-	err := t.try(ctx, j)
-	if err == nil || ctx.Err() != nil || !t.opts.Retryable(err) {
-		return err
+	for attempt := 1; ; attempt++ {
+		err := t.try(ctx, j)
+		if err == nil || ctx.Err() != nil || attempt >= t.opts.Attempts || !t.opts.Retryable(err) {
+			return err
+		}
+		t.mu.Lock()
+		t.stats.Retried++
+		t.mu.Unlock()
+		t.emit([]Event{{Kind: Retried, Seq: j.seg.Seq, Err: err, Lag: time.Since(j.appended)}})
 	}
-	t.mu.Lock()
-	t.stats.Retried++
-	t.mu.Unlock()
-	t.emit([]Event{{Kind: Retried, Seq: j.seg.Seq, Err: err, Lag: time.Since(j.appended)}})
-	return t.try(ctx, j)
 }
 
 func (t *Transcoder) try(ctx context.Context, j *job) error {

@@ -373,3 +373,34 @@ func distance(a, b string) int {
 	}
 	return row[len(b)]
 }
+
+// Ladder makes renditions of names, as NamedRendition reads them, and of profiles, and checks
+// that they can be made, all together: it is for what somebody asks for. None is no error.
+func Ladder(names []string, profiles []ffmpeg.VideoProfile) ([]ffmpeg.Rendition, error) {
+	ladder := make([]ffmpeg.Rendition, 0, min(len(names)+len(profiles), ffmpeg.MaxRenditions))
+	if n := len(names) + len(profiles); n > ffmpeg.MaxRenditions {
+		return nil, fmt.Errorf("%w: %d of them, write at most %d", ErrRenditions, n, ffmpeg.MaxRenditions)
+	}
+	for _, name := range names {
+		r, err := NamedRendition(name)
+		if err != nil {
+			return nil, err
+		}
+		ladder = append(ladder, r)
+	}
+	for _, p := range profiles {
+		ladder = append(ladder, ffmpeg.Rendition{Profile: p})
+	}
+	if len(ladder) == 0 {
+		return ladder, nil
+	}
+	if err := Check(ladder); err != nil {
+		return nil, err
+	}
+	l, err := ffmpeg.NewLadder(ffmpeg.LadderOptions{Renditions: ladder})
+	if err != nil {
+		return nil, err
+	}
+	l.Close()
+	return ladder, nil
+}

@@ -30,7 +30,10 @@ type Options struct {
 	// 1, which is right for Local, whose sessions work on one at a time. An engine with
 	// several machines wants more. Each costs a goroutine.
 	Parallel int
-	// Retryable reports whether a segment that failed as a whole may be tried once more.
+	// Attempts is how often a segment that fails as a whole is tried, as long as there is
+	// time. Default 2.
+	Attempts int
+	// Retryable reports whether a segment that failed as a whole may be tried again.
 	// Default ffmpeg.Retryable. An engine with errors of its own wants its own answer.
 	Retryable func(error) bool
 	// OnEvent is told what happens, from several goroutines at once. The stream waits for
@@ -42,6 +45,8 @@ type Options struct {
 // presentation, so that its players change to another.
 const maxFailures = 5
 
+const defaultAttempts = 2
+
 // idleTime is how long a stream may be without a segment before its session is closed. It is
 // longer than any segment, so it passes only when the publisher is away.
 const idleTime = time.Minute
@@ -51,6 +56,9 @@ func (o *Options) validate() error {
 		return errors.New("transcoder: Options.Engine is missing")
 	}
 	o.Parallel = max(o.Parallel, 1)
+	if o.Attempts <= 0 {
+		o.Attempts = defaultAttempts
+	}
 	o.MaxLag = max(o.MaxLag, 0)
 	if o.Retryable == nil {
 		o.Retryable = ffmpeg.Retryable
@@ -74,6 +82,8 @@ func Check(rs []ffmpeg.Rendition) error {
 			return fmt.Errorf("%w: the name %q is taken", ErrRenditions, p.Name)
 		case p.Format != ffmpeg.FormatNone && p.Format != ffmpeg.FormatMPEGTS:
 			return fmt.Errorf("%w: %s is %v, segments are MPEG-TS", ErrRenditions, p.Name, p.Format)
+		case p.Encoder != ffmpeg.H264 && p.Encoder != ffmpeg.H265:
+			return fmt.Errorf("%w: %s: segments are MPEG-TS, which takes the encoders H.264 and HEVC", ErrRenditions, p.Name)
 		case r.From != 0 || r.To != 0:
 			return fmt.Errorf("%w: %s is a part of its segments", ErrRenditions, p.Name)
 		}

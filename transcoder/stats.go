@@ -9,7 +9,7 @@ type Stats struct {
 	Retried  uint64
 	Queue    int           // segments that wait
 	Working  int           // segments that are being transcoded
-	Waiting  time.Duration // how long the oldest of both has been there: the lag that is growing now
+	Waiting  time.Duration // how long ago the oldest of both was due: the lag that is growing now
 
 	Renditions []RenditionStats // those wanted now, in their order
 }
@@ -48,15 +48,15 @@ func (t *Transcoder) Stats() Stats {
 	}
 	var oldest time.Time
 	if s.Queue > 0 {
-		oldest = t.plan.queue[0].appended
+		oldest = t.plan.queue[0].due
 	}
 	for j := range t.working {
-		if oldest.IsZero() || j.appended.Before(oldest) {
-			oldest = j.appended
+		if oldest.IsZero() || j.due.Before(oldest) {
+			oldest = j.due
 		}
 	}
 	if !oldest.IsZero() {
-		s.Waiting = time.Since(oldest)
+		s.Waiting = max(time.Since(oldest), 0)
 	}
 	for _, r := range t.set.renditions {
 		rs := r.stats

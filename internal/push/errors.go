@@ -19,6 +19,10 @@ var (
 	ErrCapacity = errors.New("push: no capacity")
 )
 
+// Refuse makes an error for Options.Open and Options.Authorize that the client is told: status
+// is that of HTTP, text a sentence for people.
+func Refuse(status int, text string) error { return &refusal{status: status, text: text} }
+
 // refusal is an error that the client may read.
 type refusal struct {
 	status int

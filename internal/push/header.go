@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/livepeer/lpms/ffmpeg"
-	"github.com/livepeer/lpms/stream"
+	"github.com/livepeer/lpms/transcoder"
 )
 
 const (
@@ -98,44 +98,7 @@ func readConfiguration(text []byte) ([]ffmpeg.Rendition, error) {
 			return nil, err
 		}
 	}
-	for _, name := range c.Presets {
-		p, ok := ffmpeg.VideoProfileLookup[name]
-		if !ok {
-			return nil, fmt.Errorf("no preset %.40q: write names as P240p30fps16x9", name)
-		}
-		profiles = append(profiles, p)
-	}
-	return renditionsOf(profiles)
-}
-
-// renditionsOf checks that profiles can stand in a presentation and be encoded.
-func renditionsOf(profiles []ffmpeg.VideoProfile) ([]ffmpeg.Rendition, error) {
-	if len(profiles) > ffmpeg.MaxRenditions {
-		return nil, fmt.Errorf("%d renditions: write at most %d", len(profiles), ffmpeg.MaxRenditions)
-	}
-	renditions := make([]ffmpeg.Rendition, 0, len(profiles))
-	seen := map[string]bool{stream.Source: true}
-	for _, p := range profiles {
-		switch {
-		case !stream.ValidName(p.Name):
-			return nil, fmt.Errorf("%.140q is no name of a rendition: use 1 to %d of the characters A-Z a-z 0-9 _ . - and no dot in front", p.Name, stream.MaxName)
-		case seen[p.Name]:
-			return nil, fmt.Errorf("the name %q is taken: give every rendition another", p.Name)
-		case p.Encoder != ffmpeg.H264 && p.Encoder != ffmpeg.H265:
-			return nil, fmt.Errorf("rendition %q: segments are MPEG-TS, which takes the encoders H.264 and HEVC", p.Name)
-		}
-		seen[p.Name] = true
-		renditions = append(renditions, ffmpeg.Rendition{Profile: p})
-	}
-	if len(renditions) == 0 {
-		return renditions, nil
-	}
-	l, err := ffmpeg.NewLadder(ffmpeg.LadderOptions{Renditions: renditions})
-	if err != nil {
-		return nil, err
-	}
-	l.Close()
-	return renditions, nil
+	return transcoder.Ladder(c.Presets, profiles)
 }
 
 // wantsRenditions reports whether an Accept header names multipart/mixed: renditions come to

@@ -3,6 +3,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -21,6 +22,9 @@ func (p *parser) check() {
 	}
 	if n := len(s.TestSignals); n > s.MaxSessions && s.MaxSessions > 0 {
 		p.fail("testSignal", fmt.Errorf("has %d names, but -maxSessions is %d: write fewer names or a larger number", n, s.MaxSessions))
+	}
+	if s.CurrentManifest && slices.Contains(s.TestSignals, "current") {
+		p.fail("testSignal", errors.New(`"current" is taken by -currentManifest: choose another name`))
 	}
 	p.checkKey()
 	p.checkPublic()

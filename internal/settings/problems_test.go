@@ -75,7 +75,7 @@ func TestProblems(t *testing.T) {
 		{"device", []string{"-nvidia", "0,1"}, `-nvidia "0,1": write the number of one device`},
 		{"truth", []string{"-monitor=yes"}, `-monitor "yes": write true or false`},
 		{"no unit", []string{"-segmentDuration", "2"}, `-segmentDuration "2" has no unit: write "2s" for seconds`},
-		{"short", []string{"-segmentDuration", "100ms"}, `write a time from 500ms to 30s, as 2s or 1500ms`},
+		{"short", []string{"-segmentDuration", "100ms"}, `write a time from 1s to 30s, as 2s or 1500ms`},
 		{"negative", []string{"-reconnectWait", "-1s"}, `write a time from 0s to 1h, as`},
 		{"metrics", []string{"-metricsPerStream"}, `-metricsPerStream: needs -monitor: add it`},
 		{"no place for metrics", []string{"-monitor", "-cliAddr", "off"}, `-monitor: serves metrics at -cliAddr, which is "off": give it an address`},

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	minSegment     = 500 * time.Millisecond
+	minSegment     = time.Second
 	maxSegment     = 30 * time.Second // that of lpms.Options
 	maxReconnect   = time.Hour
 	maxTestSignals = 4
