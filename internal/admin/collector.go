@@ -21,7 +21,7 @@ const (
 // Values of labels that are always there, so that a sum does not begin with a jump.
 var (
 	ingests = []status.Ingest{status.RTMP, status.Push, status.Test}
-	states  = []status.State{status.Live, status.Waiting, status.Resting, status.Shed, status.Failing}
+	states  = []status.State{status.Live, status.Waiting, status.Resting, status.Shed, status.Failing, status.Ended}
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {

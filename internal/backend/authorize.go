@@ -19,15 +19,20 @@ import (
 	"github.com/livepeer/lpms/transcoder"
 )
 
-// ErrForbidden is a publisher who may not publish.
-var ErrForbidden = errors.New("backend: not allowed")
+var (
+	// ErrForbidden is a publisher who may not publish.
+	ErrForbidden = errors.New("backend: not allowed")
+	// ErrName is a name that no stream can have here.
+	ErrName = errors.New("backend: choose another name for the stream, of 1 to 128 of A-Z a-z 0-9 _ . - without a dot in front")
+)
 
 const (
 	webhookTime = 5 * time.Second
 	webhookSize = 64 << 10
-	// admissionTime is how long an admission is good for: the server waits for a few seconds
-	// at most before it makes the streams.
-	admissionTime = 30 * time.Second
+	// admissionTime is how long an admission is good for: longer than the first segment of a
+	// publisher that pushes may take to come.
+	admissionTime = 2 * time.Minute
+	maxAdmitted   = 1000
 )
 
 // admission is what a publisher was allowed.
@@ -35,25 +40,27 @@ type admission struct {
 	name       string
 	key        string             // what RTMP players must give; empty for none
 	renditions []ffmpeg.Rendition // nil for what Options say
+	path       string             // with the query
 	at         time.Time          // when
 }
 
-// authorize decides on a publisher by the path of its URL, with its query.
-func (b *Backend) authorize(ctx context.Context, path string) (admission, error) {
-	a := admission{name: streamName(path)}
+// authorize decides on a publisher by the path of its URL, with its query. origin is what
+// stands in front of that: "rtmp://host:port".
+func (b *Backend) authorize(ctx context.Context, origin, path string) (admission, error) {
+	a := admission{name: streamName(path), path: path}
 	if b.opts.PublishKey != "" && !sameKey(keyOf(path), b.opts.PublishKey) {
 		return a, fmt.Errorf("%w: add ?key=... with the server's key to the name of the stream", ErrForbidden)
 	}
 	if b.opts.AuthWebhookURL != "" {
-		if err := b.askWebhook(ctx, path, &a); err != nil {
+		if err := b.askWebhook(ctx, origin+path, &a); err != nil {
 			return a, err
 		}
 	}
 	switch {
 	case !stream.ValidName(a.name):
-		return a, fmt.Errorf("backend: %.140q cannot name a stream", a.name)
+		return a, fmt.Errorf("%w: %.140q", ErrName, a.name)
 	case b.opts.CurrentManifest && a.name == "current":
-		return a, errors.New(`backend: "current" is taken by -currentManifest: choose another name`)
+		return a, fmt.Errorf(`%w: "current" is taken by -currentManifest`, ErrName)
 	}
 	return a, nil
 }
@@ -83,10 +90,10 @@ type webhookAnswer struct {
 }
 
 // askWebhook asks about a new stream. An empty answer accepts it as it is.
-func (b *Backend) askWebhook(ctx context.Context, path string, a *admission) error {
+func (b *Backend) askWebhook(ctx context.Context, address string, a *admission) error {
 	ctx, cancel := context.WithTimeout(ctx, webhookTime)
 	defer cancel()
-	question, err := json.Marshal(map[string]string{"url": path})
+	question, err := json.Marshal(map[string]string{"url": address})
 	if err != nil {
 		return err
 	}
@@ -97,6 +104,9 @@ func (b *Backend) askWebhook(ctx context.Context, path string, a *admission) err
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := b.webhook.Do(req)
 	if err != nil {
+		if withAddress := (*url.Error)(nil); errors.As(err, &withAddress) {
+			err = withAddress.Err // the address may hold a secret
+		}
 		b.opts.Warnf("-authWebhookUrl: %v", err)
 		return fmt.Errorf("%w: the webhook does not answer", ErrForbidden)
 	}
@@ -120,43 +130,15 @@ func (b *Backend) askWebhook(ctx context.Context, path string, a *admission) err
 		a.name = answer.ManifestID
 	}
 	a.key = answer.StreamKey
-	a.renditions, err = answer.ladder()
-	return err
-}
-
-// ladder is nil when the answer names no renditions.
-func (w *webhookAnswer) ladder() (ladder []ffmpeg.Rendition, err error) {
-	for _, name := range w.Presets {
-		r, err := transcoder.NamedRendition(name)
-		if err != nil {
-			return nil, fmt.Errorf("the webhook's presets: %w", err)
-		}
-		ladder = append(ladder, r)
-	}
-	if len(w.Profiles) > 0 {
-		profiles, err := ffmpeg.ParseProfilesFromJsonProfileArray(w.Profiles)
-		if err != nil {
-			return nil, fmt.Errorf("the webhook's profiles: %w", err)
-		}
-		for _, p := range profiles {
-			ladder = append(ladder, ffmpeg.Rendition{Profile: p})
-		}
-	}
-	return ladder, checkLadder(ladder)
-}
-
-// checkLadder finds out whether renditions can be made, all together.
-func checkLadder(ladder []ffmpeg.Rendition) error {
-	if len(ladder) == 0 {
+	if len(answer.Presets)+len(answer.Profiles) == 0 {
 		return nil
 	}
-	if err := transcoder.Check(ladder); err != nil {
-		return err
+	profiles, err := ffmpeg.ParseProfilesFromJsonProfileArray(answer.Profiles)
+	if err == nil {
+		a.renditions, err = transcoder.Ladder(answer.Presets, profiles)
 	}
-	l, err := ffmpeg.NewLadder(ffmpeg.LadderOptions{Renditions: ladder})
 	if err != nil {
-		return err
+		return fmt.Errorf("the webhook's renditions: %w", err)
 	}
-	l.Close()
 	return nil
 }

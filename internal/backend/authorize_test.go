@@ -22,10 +22,10 @@ func TestAuthorize(t *testing.T) {
 		"open":                   {Options{}, "/hello", "hello", nil},
 		"with an application":    {Options{}, "/live/x/hello", "hello", nil},
 		"with a query":           {Options{}, "/live/hello?a=/b", "hello", nil},
-		"no name":                {Options{}, "/live/", "cannot name", nil},
-		"bad name":               {Options{}, "/.hidden", "cannot name", nil},
+		"no name":                {Options{}, "/live/", "choose another name", ErrName},
+		"bad name":               {Options{}, "/.hidden", "choose another name", ErrName},
 		"current":                {Options{}, "/current", "current", nil},
-		"current is taken":       {Options{CurrentManifest: true}, "/current", "-currentManifest", nil},
+		"current is taken":       {Options{CurrentManifest: true}, "/current", "-currentManifest", ErrName},
 		"key":                    {Options{PublishKey: "secret12"}, "/hello?key=secret12", "hello", nil},
 		"key among others":       {Options{PublishKey: "secret12"}, "/hello?a=b&key=secret12", "hello", nil},
 		"no key":                 {Options{PublishKey: "secret12"}, "/hello", "?key=", ErrForbidden},
@@ -36,7 +36,7 @@ func TestAuthorize(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b, err := New(c.opts)
 			require.NoError(t, err)
-			a, err := b.authorize(t.Context(), c.path)
+			a, err := b.authorize(t.Context(), "rtmp://here", c.path)
 			if err == nil {
 				require.Equal(t, c.want, a.name)
 				return
@@ -67,7 +67,7 @@ func TestWebhook(t *testing.T) {
 		"both":              {200, `{"presets":["P144p30fps16x9"],"profiles":[{"name":"low","width":256,"height":144,"bitrate":200000}]}`, "hello  2", nil},
 		"twice":             {200, `{"presets":["P144p30fps16x9","P144p30fps16x9"]}`, "taken", nil},
 		"unknown preset":    {200, `{"presets":["P1"]}`, "P1", nil},
-		"a bad name":        {200, `{"manifestID":"../x"}`, "cannot name", nil},
+		"a bad name":        {200, `{"manifestID":"../x"}`, "choose another name", ErrName},
 		"refused":           {403, "no", "403", ErrForbidden},
 		"another status":    {204, "", "204", ErrForbidden},
 		"a redirect":        {302, "", "302", ErrForbidden},
@@ -88,8 +88,8 @@ func TestWebhook(t *testing.T) {
 			b, err := New(Options{AuthWebhookURL: hook.URL})
 			require.NoError(t, err)
 			defer b.webhook.CloseIdleConnections()
-			a, err := b.authorize(t.Context(), "/live/hello?key=1")
-			require.Equal(t, "POST /live/hello?key=1", asked)
+			a, err := b.authorize(t.Context(), "rtmp://here", "/live/hello?key=1")
+			require.Equal(t, "POST rtmp://here/live/hello?key=1", asked)
 			if err == nil {
 				require.Equal(t, c.want, fmt.Sprint(a.name, " ", a.key, " ", len(a.renditions)))
 				return
@@ -105,9 +105,12 @@ func TestWebhook(t *testing.T) {
 func TestWebhookThatIsDown(t *testing.T) {
 	hook := httptest.NewServer(http.NotFoundHandler())
 	hook.Close()
-	b, err := New(Options{AuthWebhookURL: hook.URL})
+	log := ""
+	b, err := New(Options{AuthWebhookURL: hook.URL + "/?token=S3CRET", Warnf: func(format string, args ...any) { log += fmt.Sprintf(format, args...) }})
 	require.NoError(t, err)
-	_, err = b.authorize(t.Context(), "/hello")
+	_, err = b.authorize(t.Context(), "rtmp://here", "/hello")
 	require.ErrorIs(t, err, ErrForbidden)
 	require.NotContains(t, err.Error(), hook.URL, "the publisher must not learn the address")
+	require.NotContains(t, log, "S3CRET")
+	require.Contains(t, log, "refused")
 }

@@ -27,8 +27,8 @@ import (
 // ErrTooMany is a publisher for whom there is no room.
 var ErrTooMany = errors.New("backend: as many streams are live as this server takes (-maxSessions)")
 
-// maxShows is how many streams are remembered, live or ended not long ago.
-const maxShows = 1000
+// maxEnded is how many streams that ended not long ago are remembered, about.
+const maxEnded = 500
 
 // Backend is a Streaming Back-End.
 type Backend struct {
@@ -49,8 +49,11 @@ type Backend struct {
 	mu       sync.Mutex      // taken before that of a show
 	ctx      context.Context // of Run; shows live as long as it
 	shows    map[string]*show
-	newest   string
-	admitted map[string]admission // by path, between the callbacks of the server
+	admitted []admission // between the callbacks of the server, oldest first
+
+	// Every show has presentations of its own, so that two that follow each other under one
+	// URL do not number segments alike: each begins at the clock.
+	generations int
 
 	overload struct {
 		sync.Mutex
@@ -68,7 +71,7 @@ type ladderOptions struct {
 func New(o Options) (*Backend, error) {
 	o.setDefaults()
 	b := &Backend{
-		opts: o, started: time.Now(), shows: make(map[string]*show), admitted: make(map[string]admission),
+		opts: o, started: time.Now(), shows: make(map[string]*show),
 		testToken: rand.Text(),
 	}
 	b.ladder.Store(&ladderOptions{o.Auto, o.Renditions})
@@ -100,10 +103,10 @@ func New(o Options) (*Backend, error) {
 // Ready is closed when the ports are open.
 func (b *Backend) Ready() <-chan struct{} { return b.server.Ready() }
 
-// RTMPAddr and HTTPAddr are listened on; nil before Ready and when off.
+// RTMPAddr is the address of RTMP; nil before Ready and when it is off.
 func (b *Backend) RTMPAddr() net.Addr { return b.server.RTMPAddr() }
 
-// HTTPAddr is the address of HLS and the pages.
+// HTTPAddr is the address of HLS and the pages; nil before Ready and when it is off.
 func (b *Backend) HTTPAddr() net.Addr { return b.server.HTTPAddr() }
 
 // Run serves until ctx ends, and returns nil then, or why it could not. It can be called
@@ -196,22 +199,26 @@ func (b *Backend) open(name string, ingest status.Ingest, newBuffer func(generat
 		return nil, errors.New("backend: the server is not running")
 	case old != nil && old.isLive():
 		return nil, fmt.Errorf("%w: choose another name, or stop the other publisher", lpms.ErrLive)
-	case live >= b.maxStreams.Load(), old == nil && len(b.shows) >= maxShows:
+	case live >= b.maxStreams.Load():
 		return nil, ErrTooMany
 	}
 	if old != nil && old.ingest == ingest {
 		newBuffer(old.generation) // the server shows the old presentation there
 		return old, nil
 	}
-	generation := 0
 	if old != nil {
 		old.cancel()
-		generation = old.generation + 1
+	} else if int64(len(b.shows)) >= 2*b.maxStreams.Load()+maxEnded {
+		b.forgetOldest()
 	}
-	s := &show{name: name, ingest: ingest, generation: generation, opts: &b.opts, ladder: b.ladder.Load, buf: newBuffer(generation)}
+	b.generations++
+	s := &show{
+		name: name, ingest: ingest, generation: b.generations, opts: &b.opts, ladder: b.ladder.Load,
+		buf: newBuffer(b.generations),
+	}
 	tr, err := transcoder.New(s.buf, transcoder.Options{
 		Stream: name, Engine: b.engine, OnEvent: s.event,
-		Retryable: func(err error) bool { return b.opts.Attempts > 1 && ffmpeg.Retryable(err) },
+		Attempts: max(b.opts.Attempts, 1),
 	})
 	if err != nil {
 		return nil, err
@@ -225,6 +232,21 @@ func (b *Backend) open(name string, ingest status.Ingest, newBuffer func(generat
 		s.run(ctx, b.retire)
 	})
 	return s, nil
+}
+
+// forgetOldest forgets the show that ended first. The caller holds mu.
+func (b *Backend) forgetOldest() {
+	var oldest *show
+	for _, s := range b.shows {
+		if !s.isLive() && s.buf.Ended() && (oldest == nil || s.buf.EndedAt().Before(oldest.buf.EndedAt())) {
+			oldest = s
+		}
+	}
+	if oldest != nil {
+		oldest.cancel()
+		delete(b.shows, oldest.name)
+		b.thumbs.drop(oldest.name)
+	}
 }
 
 // retire forgets a show that has ended some time ago, and reports whether it did.
@@ -241,8 +263,8 @@ func (b *Backend) retire(s *show) bool {
 	return true
 }
 
-// streamName is the last element of a path, without query and extension: the application
-// does not matter.
+// streamName is the last element of a path without the query: the application does not
+// matter.
 func streamName(path string) string {
 	path, _, _ = strings.Cut(path, "?")
 	return path[strings.LastIndexByte(path, '/')+1:]
@@ -259,24 +281,34 @@ func (b *Backend) admit(path string) (string, error) {
 	if b.isOwn(path) {
 		return streamName(path), nil
 	}
-	a, err := b.authorize(ctx, path)
+	a, err := b.authorize(ctx, "rtmp://"+addrString(b.server.RTMPAddr()), path)
 	if err != nil {
 		return "", err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
-	for old, a := range b.admitted { // few are there at a time
-		if now.Sub(a.at) > admissionTime {
-			delete(b.admitted, old)
-		}
-	}
-	if len(b.admitted) >= maxShows {
-		return "", ErrTooMany
-	}
-	a.at = now
-	b.admitted[path] = a
+	b.keep(a, time.Now())
 	return a.name, nil
+}
+
+// keep remembers an admission until the streams are made. The caller holds mu.
+func (b *Backend) keep(a admission, now time.Time) {
+	a.at = now
+	b.admitted = append(b.admitted, a)
+	for len(b.admitted) > maxAdmitted || now.Sub(b.admitted[0].at) > admissionTime {
+		b.admitted = slices.Delete(b.admitted, 0, 1) // refused afterwards
+	}
+}
+
+// admission takes out what was decided about a publisher. The caller holds mu.
+func (b *Backend) admission(path string) (a admission, ok bool) {
+	i := slices.IndexFunc(b.admitted, func(a admission) bool { return a.path == path })
+	if i < 0 || time.Since(b.admitted[i].at) > admissionTime {
+		return a, false
+	}
+	a = b.admitted[i]
+	b.admitted = slices.Delete(b.admitted, i, i+1)
+	return a, true
 }
 
 // isOwn reports whether it is the back-end itself that publishes.
@@ -286,7 +318,7 @@ func (b *Backend) isOwn(path string) bool { return strings.HasSuffix(path, "?"+b
 func (b *Backend) publish(path string) (stream.Stream, stream.Stream, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	a, admitted := b.admitted[path]
+	a, admitted := b.admission(path)
 	ingest := status.RTMP
 	switch {
 	case b.isOwn(path):
@@ -304,7 +336,6 @@ func (b *Backend) publish(path string) (stream.Stream, stream.Stream, error) {
 		return nil, nil, err
 	}
 	s.begin(rtmp, a, time.Now())
-	b.newest = a.name
 	return rtmp, hls, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/livepeer/lpms/internal/admin"
 	"github.com/livepeer/lpms/internal/push"
 	"github.com/livepeer/lpms/internal/watch"
 	"github.com/livepeer/lpms/stream"
@@ -20,7 +21,7 @@ const (
 // wrapHTTP puts the pages and HTTP push beside HLS.
 func (b *Backend) wrapHTTP(hls http.Handler) http.Handler {
 	if b.opts.HTTPIngest {
-		b.pushed = push.New(push.Options{Open: b.openPush, Authorize: b.authorizePush, MaxStreams: maxShows, OnError: b.pushFailed})
+		b.pushed = push.New(push.Options{Open: b.openPush, Authorize: b.authorizePush, MaxStreams: admin.MaxMaxSessions, OnError: b.pushFailed})
 	}
 	pages := hls // answers 404
 	if b.opts.WatchPage {
@@ -52,10 +53,7 @@ func port(a net.Addr) int {
 // serveStream serves HLS, and notes who watches what.
 func (b *Backend) serveStream(hls http.Handler, w http.ResponseWriter, r *http.Request) {
 	if b.opts.CurrentManifest && r.URL.Path == currentPath {
-		b.mu.Lock()
-		newest := b.newest
-		b.mu.Unlock()
-		if newest != "" {
+		if newest := b.newest(); newest != "" {
 			// What it lists is relative: the streams that it names stay what they are when
 			// another becomes the newest.
 			other, url := *r, *r.URL
@@ -63,14 +61,33 @@ func (b *Backend) serveStream(hls http.Handler, w http.ResponseWriter, r *http.R
 			other.URL, r = &url, &other
 		}
 	}
-	if name, rendition, ok := watched(r.URL.Path); ok && (r.Method == http.MethodGet) {
+	if name, rendition, ok := watched(r.URL.Path); ok && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		if s := b.find(name); s != nil {
 			now := time.Now()
-			s.viewers.touch(r, now)
 			s.touch(rendition, now)
+			if r.Method == http.MethodGet {
+				s.viewers.touch(r, now, s.watchTime())
+			}
 		}
 	}
 	hls.ServeHTTP(w, r)
+}
+
+// newest names the stream that began last, of those that are live and have media if there are
+// any.
+func (b *Backend) newest() (name string) {
+	var since time.Time
+	alive := false
+	for _, s := range b.all() {
+		at, live := s.startedAt()
+		if !s.buf.Started() || alive && !live {
+			continue
+		}
+		if live && !alive || at.After(since) {
+			name, since, alive = s.name, at, live
+		}
+	}
+	return name
 }
 
 // watched reads /stream/name/rendition.m3u8 and /stream/name/rendition/n.ts.

@@ -63,9 +63,6 @@ func (o *Options) setDefaults() {
 	if o.Warnf == nil {
 		o.Warnf = nobody
 	}
-	if o.SegmentDuration <= 0 {
-		o.SegmentDuration = 2 * time.Second
-	}
 }
 
 // SetLadder changes what is made, for streams whose ladder is planned from now on.

@@ -54,10 +54,9 @@ func newController() *controller {
 	return &controller{shed: make(map[string]int), skipped: make(map[string]uint64), calm: calmTime}
 }
 
-// step takes the state of all streams into account, and reports whether shed has changed.
-// cpu is the part of the processor that the process uses, from 0 to 1.
-func (c *controller) step(now time.Time, cpu float64, loads []load) bool {
-	changed := c.forget(loads)
+// step takes the state of all streams into account. cpu is the part of the processor that the process uses, from 0 to 1.
+func (c *controller) step(now time.Time, cpu float64, loads []load) {
+	c.forget(loads)
 	late := false
 	for _, l := range loads {
 		if l.skipped > c.skipped[l.name] || l.segment > 0 && l.waiting.Seconds() > lateSegments*l.segment.Seconds() {
@@ -76,16 +75,15 @@ func (c *controller) step(now time.Time, cpu float64, loads []load) bool {
 		}
 		c.tried = time.Time{}
 		if c.take(loads) {
-			c.changed, changed = now, true
+			c.changed = now
 		}
 	case now.Sub(c.trouble) >= c.calm && now.Sub(c.changed) >= c.calm:
 		if c.giveBack(cpu, loads) {
-			c.changed, c.tried, changed = now, now, true
+			c.changed, c.tried = now, now
 		} else if len(c.order) == 0 {
 			c.calm = calmTime
 		}
 	}
-	return changed
 }
 
 // total is how many renditions are shed.
@@ -167,7 +165,7 @@ func (c *controller) put(name string, n int) {
 
 // forget drops the streams that have gone, and what was shed of renditions that are not
 // wanted any more.
-func (c *controller) forget(loads []load) (changed bool) {
+func (c *controller) forget(loads []load) {
 	wanted := make(map[string]int, len(loads))
 	for i := range loads {
 		slices.SortStableFunc(loads[i].costs, func(x, y float64) int { return cmp.Compare(y, x) })
@@ -189,8 +187,6 @@ func (c *controller) forget(loads []load) (changed bool) {
 	for name, n := range c.shed {
 		if n != keep[name] {
 			c.put(name, keep[name])
-			changed = true
 		}
 	}
-	return changed
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/livepeer/lpms"
@@ -16,49 +17,72 @@ import (
 // pushedShow is a show whose segments come by HTTP.
 type pushedShow struct{ *show }
 
-// authorizePush decides on every segment: whoever knows a name must not add to its stream.
-func (b *Backend) authorizePush(r *http.Request, _ string) error {
-	if b.opts.PublishKey != "" && !sameKey(r.URL.Query().Get("key"), b.opts.PublishKey) {
-		return push.ErrForbidden
+// authorizePush decides on every segment before its body is read: whoever knows a name must
+// not add to its stream. The webhook is asked about a stream once: who goes on with it comes
+// with the same query.
+func (b *Backend) authorizePush(r *http.Request, name string) error {
+	path := pushPath(r, name)
+	if s := b.find(name); s != nil && s.goesOn(path) {
+		return nil
 	}
-	return nil
-}
-
-// openPush makes the presentation of a publisher that pushes.
-func (b *Backend) openPush(ctx context.Context, r push.Request) (push.Show, error) {
-	path := livePrefix + r.Name
-	if r.HTTP.URL.RawQuery != "" {
-		path += "?" + r.HTTP.URL.RawQuery
+	b.mu.Lock()
+	asked := slices.ContainsFunc(b.admitted, func(a admission) bool { return a.path == path })
+	b.mu.Unlock()
+	if asked { // of another segment, on its way at the same time
+		return nil
 	}
-	a, err := b.authorize(ctx, path)
-	switch {
-	case errors.Is(err, ErrForbidden):
-		return nil, errors.Join(push.ErrForbidden, err)
-	case err != nil:
-		return nil, err
-	}
-	if r.Renditions != nil {
-		if err := checkLadder(r.Renditions); err != nil {
-			return nil, err
-		}
-		a.renditions = r.Renditions
+	a, err := b.authorize(r.Context(), "http://"+r.Host, path)
+	if err != nil {
+		return pushRefusal(err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if old := b.shows[a.name]; old != nil && old.ingest == status.Push && old.buf.Ended() {
-		old.buf.Resume()
+	b.keep(a, time.Now())
+	return nil
+}
+
+// pushPath is the path of a publisher that pushes, without the number, and its query.
+func pushPath(r *http.Request, name string) string {
+	if r.URL.RawQuery == "" {
+		return livePrefix + name
+	}
+	return livePrefix + name + "?" + r.URL.RawQuery
+}
+
+// pushRefusal is what the client is told.
+func pushRefusal(err error) error {
+	switch {
+	case errors.Is(err, ErrForbidden):
+		return errors.Join(push.ErrForbidden, err)
+	case errors.Is(err, lpms.ErrLive):
+		return errors.Join(push.ErrBusy, err)
+	case errors.Is(err, ErrTooMany):
+		return errors.Join(push.ErrCapacity, err)
+	case errors.Is(err, ErrName):
+		return push.Refuse(http.StatusConflict, err.Error())
+	}
+	return err
+}
+
+// openPush makes the presentation of a publisher that pushes, and was admitted.
+func (b *Backend) openPush(_ context.Context, r push.Request) (push.Show, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a, ok := b.admission(pushPath(r.HTTP, r.Name))
+	if !ok {
+		return nil, push.ErrForbidden
+	}
+	if r.Renditions != nil {
+		a.renditions = r.Renditions
 	}
 	s, err := b.open(a.name, status.Push, func(int) *stream.HLSBuffer { return stream.NewHLSBuffer() })
-	switch {
-	case errors.Is(err, lpms.ErrLive):
-		return nil, push.ErrBusy
-	case errors.Is(err, ErrTooMany):
-		return nil, push.ErrCapacity
-	case err != nil:
-		return nil, err
+	if err != nil {
+		return nil, pushRefusal(err)
+	}
+	if s.buf.Ended() { // one that goes on
+		s.buf.Resume()
 	}
 	s.begin(nil, a, time.Now())
-	b.newest = a.name
 	b.opts.Infof("stream %s: pushed from %s", a.name, clientAddr(r.HTTP))
 	return pushedShow{s}, nil
 }
@@ -74,8 +98,8 @@ func (s pushedShow) Buffer() *stream.HLSBuffer { return s.buf }
 func (s pushedShow) Renditions() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if segs := s.buf.SegmentsAfter(stream.Source, 0); len(segs) > 0 {
-		s.planFor(segs[len(segs)-1].Info) // an answer may come before the show has looked
+	if segs := s.buf.SegmentsAfter(stream.Source, 0); !s.planned && len(segs) > 0 {
+		s.note(segs[len(segs)-1]) // an answer may come before the show has looked
 	}
 	made, _, _ := s.wanted(time.Now())
 	return namesOf(made)

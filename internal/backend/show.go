@@ -31,21 +31,21 @@ type show struct {
 	rtmpViewers atomic.Int32
 	last        uint64 // segment of the source that follow has seen
 
-	mu      sync.Mutex
-	live    bool // a publisher is there
-	since   time.Time
-	rtmp    *stream.VideoStream // of the publisher; nil without one, or when it pushes
-	key     string              // that RTMP players must give; empty for none
-	asked   []ffmpeg.Rendition  // what the publisher asked for; nil: what Options say
-	rungs   []rung              // planned for the source, largest first
-	source  stream.RenditionInfo
-	planned bool
-	shed    int                  // how many of the largest that are wanted are not made
-	touched map[string]time.Time // when somebody asked for a rendition
-	wake    func()               // makes follow look again
-	advice  adviser
-	bitrate uint64
-	arrival arrival
+	mu          sync.Mutex
+	live        bool // a publisher is there
+	since       time.Time
+	rtmp        *stream.VideoStream // of the publisher; nil without one, or when it pushes
+	allowed     admission           // of the publisher
+	rungs       []rung              // planned for the source, largest first
+	source      stream.RenditionInfo
+	planned     bool
+	bitrate     uint64               // of the source, over the last segments
+	plannedWith uint64               // the bitrate that the ladder was planned with
+	shed        int                  // how many of the largest that are wanted are not made
+	touched     map[string]time.Time // when somebody asked for a rendition
+	wake        func()               // makes follow look again
+	advice      adviser
+	arrival     arrival
 }
 
 // rung is a rendition that was planned.
@@ -54,8 +54,20 @@ type rung struct {
 	cost float64 // about: pixels a second
 }
 
-// demandTime is how long a rendition is made after somebody asked for it last.
-const demandTime = 15 * time.Second
+const (
+	// Who asks for something goes on to ask within three target durations, and within so
+	// much: that long a rendition is made, and a viewer counts.
+	watchTime    = 15 * time.Second
+	watchTargets = 3
+	// moreBitrate is how much more the source must have than the ladder was planned with to
+	// plan it anew: a stream may begin on a black picture.
+	moreBitrate = 1.5
+	// measuredSegments is over how many segments the bitrate is taken, about.
+	measuredSegments = 4
+)
+
+// watchTime is how long somebody who asked for something may be silent.
+func (s *show) watchTime() time.Duration { return max(watchTime, watchTargets*s.buf.TargetDuration()) }
 
 // run plans and transcodes until ctx ends, or until the presentation has ended and retire
 // allows the show to go.
@@ -83,9 +95,9 @@ func (s *show) awaitMedia(ctx context.Context, retire func(*show) bool) bool {
 			return true
 		}
 		wait, cancel := context.WithTimeout(ctx, endedRetention)
-		_, err := s.buf.Wait(wait, version)
+		_, _ = s.buf.Wait(wait, version)
 		cancel()
-		if err != nil && ctx.Err() == nil && retire(s) {
+		if ctx.Err() == nil && retire(s) {
 			return false
 		}
 	}
@@ -123,19 +135,26 @@ func (s *show) segment(seg *stream.Segment, now time.Time) {
 		s.opts.Metrics.ObserveSegment(now.Sub(seg.Arrived))
 		s.opts.Metrics.ObserveIngest(s.arrival.late(seg))
 	}
-	if d := seg.Duration.Seconds(); d > 0 {
-		s.bitrate = uint64(float64(len(seg.Data)) * 8 / d)
-	}
-	for _, text := range s.advice.look(seg, s.opts.Realtime, s.opts.SegmentDuration) {
+	s.note(seg)
+	for _, text := range s.advice.look(seg, s.opts.Realtime) {
 		s.opts.Warnf("stream %s: %s", s.name, text)
 	}
-	s.planFor(seg.Info)
 }
 
-// planFor plans the ladder when what the source is made of is new. The caller holds mu.
-func (s *show) planFor(info *stream.RenditionInfo) {
-	if info != nil && (!s.planned || differs(&s.source, info)) {
-		s.source, s.planned = *info, true
+// note plans the ladder when what the source is made of is new. The caller holds mu.
+func (s *show) note(seg *stream.Segment) {
+	if d := seg.Duration.Seconds(); d > 0 {
+		now := uint64(float64(len(seg.Data)) * 8 / d)
+		if s.bitrate == 0 || !s.planned {
+			s.bitrate = now
+		}
+		s.bitrate = (s.bitrate*(measuredSegments-1) + now) / measuredSegments
+	}
+	if seg.Info == nil {
+		return
+	}
+	if !s.planned || differs(&s.source, seg.Info) || float64(s.bitrate) > moreBitrate*float64(s.plannedWith) {
+		s.source, s.planned, s.plannedWith = *seg.Info, true, s.bitrate
 		s.plan()
 	}
 }
@@ -151,14 +170,14 @@ func differs(old, now *stream.RenditionInfo) bool {
 func (s *show) plan() {
 	src := transcoder.Source{
 		Width: s.source.Width, Height: s.source.Height, FrameRate: s.source.FrameRate,
-		Audio: strings.Contains(s.source.Codecs, "mp4a"), Bitrate: int(min(s.bitrate, math.MaxInt32)),
+		Audio: hasSound(s.source.Codecs), Bitrate: int(min(s.bitrate, math.MaxInt32)),
 	}
 	var ladder []ffmpeg.Rendition
 	now := s.ladder()
 	switch {
 	case s.opts.Attempts == 0:
-	case s.asked != nil:
-		ladder = transcoder.FitLadder(src, s.asked)
+	case s.allowed.renditions != nil:
+		ladder = transcoder.FitLadder(src, s.allowed.renditions)
 	case now.auto:
 		ladder = transcoder.DefaultLadder(src)
 		extra := slices.Clone(s.opts.Extra)
@@ -208,10 +227,10 @@ func (s *show) wanted(now time.Time) (made []ffmpeg.Rendition, resting, shed []s
 	var asked []rung
 	for _, r := range s.rungs {
 		name := r.Profile.Name
-		if s.opts.OnDemand && now.Sub(s.touched[name]) > demandTime && s.buf.Has(name) {
-			resting = append(resting, name)
-		} else {
+		if s.inDemand(name, now) {
 			asked = append(asked, r)
+		} else {
+			resting = append(resting, name)
 		}
 	}
 	bySize := slices.Clone(asked)
@@ -225,6 +244,12 @@ func (s *show) wanted(now time.Time) (made []ffmpeg.Rendition, resting, shed []s
 		}
 	}
 	return made, resting, shed
+}
+
+// inDemand reports whether a rendition is to be made, if there is room: somebody watches it,
+// or nothing is known of it that could be listed. The caller holds mu.
+func (s *show) inDemand(name string, now time.Time) bool {
+	return !s.opts.OnDemand || now.Sub(s.touched[name]) <= s.watchTime() || !s.buf.Listed(name)
 }
 
 // apply makes the transcoder do what is wanted. It is called by the goroutine of the show.
@@ -253,7 +278,7 @@ func (s *show) load(now time.Time) load {
 		l.waiting = 0
 	}
 	for _, r := range s.rungs {
-		if !s.opts.OnDemand || now.Sub(s.touched[r.Profile.Name]) <= demandTime || !s.buf.Has(r.Profile.Name) {
+		if s.inDemand(r.Profile.Name, now) {
 			l.costs = append(l.costs, r.cost)
 		}
 	}
@@ -267,7 +292,11 @@ func (s *show) setShed(n int) {
 	if n == s.shed {
 		return
 	}
-	s.opts.Warnf("stream %s: this machine has room for %d of %d renditions", s.name, max(len(s.rungs)-n, 0), len(s.rungs))
+	say := s.opts.Infof
+	if n > s.shed {
+		say = s.opts.Warnf
+	}
+	say("stream %s: this machine has room for %d of %d renditions", s.name, max(len(s.rungs)-n, 0), len(s.rungs))
 	s.shed = n
 	s.look()
 }
@@ -287,7 +316,7 @@ func (s *show) touch(rendition string, now time.Time) {
 	}
 	before := s.touched[rendition]
 	s.touched[rendition] = now
-	if now.Sub(before) > demandTime {
+	if now.Sub(before) > s.watchTime() {
 		s.look()
 	}
 }
@@ -303,7 +332,7 @@ func (s *show) look() {
 func (s *show) begin(rtmp *stream.VideoStream, a admission, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.live, s.since, s.rtmp, s.key, s.asked = true, now, rtmp, a.key, a.renditions
+	s.live, s.since, s.rtmp, s.allowed = true, now, rtmp, a
 	s.planned, s.advice, s.arrival = false, adviser{}, arrival{}
 }
 
@@ -325,5 +354,19 @@ func (s *show) isLive() bool {
 func (s *show) publisher() (src *stream.VideoStream, key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.rtmp, s.key
+	return s.rtmp, s.allowed.key
+}
+
+// goesOn reports whether a publisher that pushes is the one that is live.
+func (s *show) goesOn(path string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.live && s.ingest == status.Push && sameKey(path, s.allowed.path)
+}
+
+// startedAt is when the publisher came, if it is there.
+func (s *show) startedAt() (at time.Time, live bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.since, s.live
 }

@@ -47,7 +47,7 @@ func (s *show) status(now time.Time) status.Stream {
 	defer s.mu.Unlock()
 	st := status.Stream{
 		Name: s.name, Ingest: s.ingest, Live: s.live && !held.Ended, Since: s.since,
-		Viewers: status.Viewers{HLS: s.viewers.count(now), RTMP: int(s.rtmpViewers.Load())},
+		Viewers: status.Viewers{HLS: s.viewers.count(now, s.watchTime()), RTMP: int(s.rtmpViewers.Load())},
 		Bitrate: s.bitrate, Width: s.source.Width, Height: s.source.Height,
 		FrameRate: s.source.FrameRate, Codecs: s.source.Codecs, Advice: slices.Clone(s.advice.said),
 		Queue: made.Queue, Working: made.Working, Waiting: made.Waiting.Seconds(),
@@ -87,6 +87,8 @@ func rendition(name string, held *stream.HLSStats, made *transcoder.Stats, shed 
 		switch {
 		case h.Resting:
 			r.State = status.Resting
+		case held.Ended:
+			r.State = status.Ended
 		case !h.Ended:
 			r.State = status.Live
 		}

@@ -9,13 +9,8 @@ import (
 	"time"
 )
 
-const (
-	// viewerTime is how long a viewer counts after a request. Players ask for the playlist
-	// every few seconds.
-	viewerTime = 15 * time.Second
-	// maxViewers is how many are told apart for each stream.
-	maxViewers = 100_000
-)
+// maxViewers is how many are told apart for each stream.
+const maxViewers = 100_000
 
 // viewers counts who watches a stream by HLS, by the address and the program of those who
 // ask. Behind a proxy that keeps playlists it counts too few.
@@ -27,8 +22,8 @@ type viewers struct {
 
 var viewerSeed = maphash.MakeSeed()
 
-// touch notes a request.
-func (v *viewers) touch(r *http.Request, now time.Time) {
+// touch notes a request. Whoever was silent for the time given has left.
+func (v *viewers) touch(r *http.Request, now time.Time, silent time.Duration) {
 	id := maphash.String(viewerSeed, clientAddr(r)+"\n"+r.UserAgent())
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -39,23 +34,23 @@ func (v *viewers) touch(r *http.Request, now time.Time) {
 		return
 	}
 	v.seen[id] = now
-	if now.Sub(v.swept) > viewerTime {
-		v.sweep(now)
+	if now.Sub(v.swept) > silent {
+		v.sweep(now, silent)
 	}
 }
 
 // count is how many there are.
-func (v *viewers) count(now time.Time) int {
+func (v *viewers) count(now time.Time, silent time.Duration) int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.sweep(now)
+	v.sweep(now, silent)
 	return len(v.seen)
 }
 
-func (v *viewers) sweep(now time.Time) {
+func (v *viewers) sweep(now time.Time, silent time.Duration) {
 	v.swept = now
 	for id, at := range v.seen {
-		if now.Sub(at) > viewerTime {
+		if now.Sub(at) > silent {
 			delete(v.seen, id)
 		}
 	}
@@ -69,8 +64,10 @@ func clientAddr(r *http.Request) string {
 		return r.RemoteAddr
 	}
 	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
-		if first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-For"), ","); first != "" && len(first) <= 64 {
-			return strings.TrimSpace(first)
+		// The last is what the proxy saw; what stands before, the client may have written.
+		all := r.Header.Get("X-Forwarded-For")
+		if last := strings.TrimSpace(all[strings.LastIndexByte(all, ',')+1:]); last != "" && len(last) <= 64 {
+			return last
 		}
 	}
 	return host

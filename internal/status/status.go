@@ -80,6 +80,7 @@ const (
 	Resting State = "resting" // nobody watches it (on demand)
 	Shed    State = "shed"    // the machine has no room for it
 	Failing State = "failing" // it left the presentation because it failed again and again
+	Ended   State = "ended"   // the stream is over, and still served
 )
 
 // Rendition is one rendition of a stream, the source included.
