@@ -32,17 +32,20 @@ func bench(ctx context.Context, args []string) int {
 		fmt.Fprintln(f.Output(), "lpms bench measures how many streams of a ladder this machine carries in real time.\n\nFlags:")
 		f.PrintDefaults()
 	}
-	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
+	switch err := f.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
 		return 0
-	} else if err != nil {
+	case err != nil:
+		return 2
+	case f.NArg() > 0:
+		fmt.Fprintf(os.Stderr, "lpms bench: %q is not a flag: write -name value\n", f.Arg(0))
 		return 2
 	}
-	o, err := benchOptions(*ladder, *size, *bitrate*1000, *fps)
+	o, err := benchOptions(*ladder, *preset, *size, *bitrate*1000, *fps)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "lpms bench:", err)
 		return 2
 	}
-	o.Backend.Local = transcoder.LocalOptions{Preset: *preset}
 	o.Step, o.Max = *step, *most
 	fmt.Printf("source %s, %d fps, %d kbit/s; ladder %s; %d cores\n", *size, *fps, *bitrate, ladderText(*ladder), runtime.GOMAXPROCS(0))
 	fmt.Printf("%8s  %-8s  %10s  %6s  %6s  %10s\n", "streams", "carried", "renditions", "cores", "lag s", "memory MB")
@@ -58,7 +61,11 @@ func bench(ctx context.Context, args []string) int {
 		fmt.Fprintln(os.Stderr, "lpms bench:", err)
 		return 1
 	}
-	fmt.Printf("\nThis machine carries %d such streams.\n", best.Streams)
+	atLeast := ""
+	if best.Streams == o.Max {
+		atLeast = "at least "
+	}
+	fmt.Printf("\nThis machine carries %s%d such streams.\n", atLeast, best.Streams)
 	return 0
 }
 
@@ -69,13 +76,21 @@ func ladderText(v string) string {
 	return strings.TrimSpace(v)
 }
 
-// benchOptions checks what the source is to be.
-func benchOptions(ladder, size string, bitrate, fps int) (o capacity.Options, err error) {
-	auto, renditions, err := settings.ParseLadder(ladder)
+// benchOptions checks the ladder, as the server does, and what the source is to be.
+func benchOptions(ladder, preset, size string, bitrate, fps int) (o capacity.Options, err error) {
+	noEnv := func(string) (string, bool) { return "", false }
+	args := []string{"-transcodingOptions", ladder}
+	if preset != "" {
+		args = append(args, "-preset", preset)
+	}
+	s, err := settings.Parse(args, noEnv, os.Stdout)
 	if err != nil {
 		return o, err
 	}
-	o.Backend = backend.Options{Auto: auto, Renditions: renditions, Attempts: 1}
+	o.Backend = backend.Options{
+		Auto: s.Auto, Renditions: s.Renditions, Attempts: 1,
+		Local: transcoder.LocalOptions{Preset: s.Preset},
+	}
 	w, h, err := ffmpeg.VideoProfileResolution(ffmpeg.VideoProfile{Resolution: size})
 	if err != nil {
 		return o, fmt.Errorf("-size %q: write a width and a height, such as 1280x720", size)

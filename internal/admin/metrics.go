@@ -66,7 +66,7 @@ func NewMetrics(o MetricsOptions) *Metrics {
 
 func (m *Metrics) makeHistograms() {
 	stages := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "lpms_stage_seconds", Help: "How long each stage took, of a segment on its way from the publisher to a viewer.", Buckets: buckets,
+		Name: "lpms_stage_seconds", Help: "How long each stage took, of a segment on its way from the publisher to a viewer; of ingest, how much longer than at best.", Buckets: buckets,
 	}, []string{"stage"})
 	m.ingest = stages.WithLabelValues("ingest")
 	m.segment = stages.WithLabelValues("segment")
@@ -98,7 +98,7 @@ func (m *Metrics) makeCounters() {
 	m.done = counter("lpms_transcode_done_total", "Segments of renditions that were made.")
 	m.failures = counter("lpms_transcode_failed_total", "Times that a segment could not be made: a gap.")
 	m.skipped = counter("lpms_transcode_skipped_total", "Times that a segment was left out because it was too late: a gap.")
-	m.retried = counter("lpms_transcode_retried_total", "Times that a segment failed and was tried once more.")
+	m.retried = counter("lpms_transcode_retried_total", "Times that a segment failed and was tried again.")
 	responses := vector("lpms_http_responses_total", "HTTP responses, by class of their status.", "class")
 	for i, name := range classNames {
 		m.classes[i] = responses.WithLabelValues(name)
@@ -122,7 +122,8 @@ func (m *Metrics) handler() http.Handler {
 // observe counts d; a negative one, which comes from a clock that was set, is 0.
 func observe(o prometheus.Observer, d time.Duration) { o.Observe(max(d, 0).Seconds()) }
 
-// ObserveIngest is for how long a segment took to come in: from its first media to its last.
+// ObserveIngest is for how much later than the fastest of the last minutes a segment came in:
+// what the publisher and the network add.
 func (m *Metrics) ObserveIngest(d time.Duration) {
 	if m != nil {
 		observe(m.ingest, d)

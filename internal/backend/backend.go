@@ -35,7 +35,7 @@ type Backend struct {
 	opts    Options
 	started time.Time
 	server  *lpms.LPMS
-	engine  *transcoder.Local
+	engine  transcoder.Engine
 	pushed  *push.Handler // or nil
 	webhook http.Client
 	meter   meter
@@ -51,9 +51,7 @@ type Backend struct {
 	shows    map[string]*show
 	admitted []admission // between the callbacks of the server, oldest first
 
-	// Every show has presentations of its own, so that two that follow each other under one
-	// URL do not number segments alike: each begins at the clock.
-	generations int
+	generations int // of shows: each has presentations of its own
 
 	overload struct {
 		sync.Mutex
@@ -245,7 +243,6 @@ func (b *Backend) forgetOldest() {
 	if oldest != nil {
 		oldest.cancel()
 		delete(b.shows, oldest.name)
-		b.thumbs.drop(oldest.name)
 	}
 }
 
@@ -258,7 +255,6 @@ func (b *Backend) retire(s *show) bool {
 	}
 	if b.shows[s.name] == s {
 		delete(b.shows, s.name)
-		b.thumbs.drop(s.name)
 	}
 	return true
 }

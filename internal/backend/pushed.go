@@ -22,13 +22,7 @@ type pushedShow struct{ *show }
 // with the same query.
 func (b *Backend) authorizePush(r *http.Request, name string) error {
 	path := pushPath(r, name)
-	if s := b.find(name); s != nil && s.goesOn(path) {
-		return nil
-	}
-	b.mu.Lock()
-	asked := slices.ContainsFunc(b.admitted, func(a admission) bool { return a.path == path })
-	b.mu.Unlock()
-	if asked { // of another segment, on its way at the same time
+	if b.isPushed(path) {
 		return nil
 	}
 	a, err := b.authorize(r.Context(), "http://"+r.Host, path)
@@ -39,6 +33,18 @@ func (b *Backend) authorizePush(r *http.Request, name string) error {
 	defer b.mu.Unlock()
 	b.keep(a, time.Now())
 	return nil
+}
+
+// isPushed reports whether a publisher who pushes is live, or was admitted and is about to be.
+func (b *Backend) isPushed(path string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range b.shows { // the webhook may have given it another name
+		if s.goesOn(path) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(b.admitted, func(a admission) bool { return a.path == path })
 }
 
 // pushPath is the path of a publisher that pushes, without the number, and its query.

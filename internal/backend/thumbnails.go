@@ -1,6 +1,8 @@
 package backend
 
 import (
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,10 +44,16 @@ func (t *thumbnails) get(name string) (thumbnail, bool) {
 	return p, ok
 }
 
-func (t *thumbnails) drop(name string) {
+// sweep forgets the pictures of streams that have gone.
+func (t *thumbnails) sweep(shows []*show) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.newest, name)
+	for name := range t.newest {
+		_, found := slices.BinarySearchFunc(shows, name, func(s *show, name string) int { return strings.Compare(s.name, name) })
+		if !found {
+			delete(t.newest, name)
+		}
+	}
 }
 
 // thumbnail returns the newest picture of a stream.
@@ -55,9 +63,10 @@ func (b *Backend) thumbnail(name string) (jpeg []byte, at time.Time, ok bool) {
 	return p.jpeg, p.at, ok && len(p.jpeg) > 0
 }
 
-// refresh decodes a picture of the stream that has gone without one for the longest time,
-// when somebody looks at them.
+// refresh is called now and then with all shows, by name. It decodes a picture of the one that
+// has gone without for the longest time, when somebody looks at them.
 func (t *thumbnails) refresh(shows []*show, now time.Time) {
+	t.sweep(shows)
 	if now.Sub(time.Unix(0, t.asked.Load())) > oldThumbnail {
 		return
 	}
