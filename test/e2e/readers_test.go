@@ -26,7 +26,7 @@ import (
 
 // Readers that know nothing of each other find the same in the playlists and segments of a
 // stream, and none of them fails: hls-parser, ffprobe, and twenty players. READERS_TIME is how
-// long they read.
+// long they read; from a minute on, hls.js in Chromium is there all the time, too.
 //
 // It runs before the parallel tests: a rendition that is given up for want of room is a failure.
 func TestBackEndReaders(t *testing.T) {
@@ -41,6 +41,10 @@ func TestBackEndReaders(t *testing.T) {
 	vs := s.ladder(t, "readers")
 	before := s.status(t).Machine
 	parser := parse(t, s.masterURL("readers"), seconds)
+	var browser *process
+	if seconds >= 60 {
+		browser = script(t, "follow.js", "http://"+s.http+"/watch/readers", strconv.Itoa(seconds))
+	}
 	a := newAudience(t, s.server, vs, 20)
 	defer a.leave()
 	worst := make(map[string]float64)
@@ -68,6 +72,10 @@ func TestBackEndReaders(t *testing.T) {
 	wait(t, "ffprobe to read each rendition", func() bool { return a.probedAll() || a.ctx.Err() != nil })
 	a.leave()
 	require.NoError(t, a.err())
+	if browser != nil {
+		browser.succeed(t, 3*time.Minute)
+		t.Logf("%s", browser.log)
+	}
 
 	after := s.status(t)
 	for _, r := range after.Streams[0].Renditions {
