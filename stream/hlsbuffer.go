@@ -87,6 +87,7 @@ type HLSBuffer struct {
 	shown       atomic.Pointer[HLSBuffer]          // Attach
 	retired     atomic.Pointer[map[string]*window] // of the playlists that ended before the newest Resume
 	firstBreaks uint64                             // discontinuities before the first segment
+	floor       uint64                             // BeginAt
 }
 
 // NewHLSBuffer makes an empty presentation with the default limits.
@@ -221,7 +222,7 @@ func (b *HLSBuffer) sourceEntry(w *window, seg *Segment, now time.Time) (add []*
 			seg.Seq = b.cfg.FirstSequence
 		}
 		if seg.Seq == 0 {
-			seg.Seq = uint64(max(now.Unix(), 1))
+			seg.Seq = max(uint64(max(now.Unix(), 1)), b.floor)
 		}
 		seg.Discontinuity = false // from what?
 		if seg.ProgramTime.IsZero() {
@@ -313,7 +314,7 @@ func (b *HLSBuffer) endOf(w *window) bool {
 		return false
 	}
 	source := (*b.renditions.Load())[Source]
-	return w.name == Source || w.closed || w.resting || w.last().seg.Seq == source.last().seg.Seq
+	return w.name == Source || w.closed && !w.left || w.resting || w.last().seg.Seq == source.last().seg.Seq
 }
 
 // versions counts the changes of all buffers, so that no two buffers share a version: who
@@ -339,8 +340,9 @@ func (b *HLSBuffer) republish() {
 
 // EndRendition says that no more segments of a rendition come although the source goes on,
 // because its encoder failed. It leaves the master playlist and its own playlist becomes
-// ErrNotFound, so that players change to another one; after End, its playlist ends. The next
-// Append brings it back, with a playlist that begins there.
+// ErrNotFound, so that players change to another one. The next Append brings it back, with a
+// playlist that begins there. After End, when a rendition may still be completed, its playlist
+// ends as it is.
 func (b *HLSBuffer) EndRendition(rendition string) error {
 	b = b.root()
 	b.mu.Lock()
@@ -350,7 +352,7 @@ func (b *HLSBuffer) EndRendition(rendition string) error {
 		return ErrNotFound
 	}
 	if !w.closed {
-		w.closed, w.resting = true, false
+		w.closed, w.left, w.resting = true, !b.ended, false
 		b.republish()
 	}
 	return nil

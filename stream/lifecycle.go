@@ -86,6 +86,28 @@ func (b *HLSBuffer) clear(retire bool) {
 	b.renditions.Store(&map[string]*window{})
 }
 
+// Next is what a presentation that follows at the same URLs begins with, when this one takes
+// no more segments: see BeginAt. Both are 0 when there never was a segment.
+func (b *HLSBuffer) Next() (sequence, discontinuities uint64) {
+	b = b.root()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if source := (*b.renditions.Load())[Source]; source != nil {
+		last := source.last()
+		return last.seg.Seq + 1, last.breaks + 1
+	}
+	return max(b.cfg.FirstSequence, b.floor), b.firstBreaks
+}
+
+// BeginAt makes a presentation that has no segment yet begin at the number given, if the clock
+// (HLSConfig.FirstSequence) is not past it, and with a discontinuity sequence. Numbers must
+// never go back at a URL (RFC 8216bis, section 6.2.1).
+func (b *HLSBuffer) BeginAt(sequence, discontinuities uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.floor, b.firstBreaks = sequence, discontinuities
+}
+
 // retiredSegment looks in the playlists that ended before the newest Resume.
 func (b *HLSBuffer) retiredSegment(rendition string, seq uint64) (*Segment, error) {
 	if old := b.retired.Load(); old != nil {

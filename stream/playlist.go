@@ -148,6 +148,7 @@ type window struct {
 	appended time.Duration // media so far
 	bytes    int64         // held
 	closed   bool          // EndRendition
+	left     bool          // closed before the end of the source
 	resting  bool          // RestRendition
 	rate     rate
 
@@ -164,7 +165,7 @@ func (w *window) last() *entry {
 // push appends entries and takes out what is too old. With restart nothing before them stays
 // listed.
 func (w *window) push(add []*entry, restart bool, target time.Duration, cfg *HLSConfig) {
-	w.closed, w.resting = false, false
+	w.closed, w.left, w.resting = false, false, false
 	for restart && w.listed < len(w.entries) {
 		w.retire(w.entries[w.listed])
 	}

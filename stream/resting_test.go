@@ -148,3 +148,55 @@ func must[T any](v T, err error) T {
 	}
 	return v
 }
+
+// A rendition that left before the end is not what the presentation ended with.
+func TestRenditionThatLeftBeforeTheEnd(t *testing.T) {
+	b, add, master := restingBuffer(t)
+	add(1)
+	add(2)
+	require.NoError(t, b.EndRendition("a"))
+	appendN(t, b, 3*time.Second, 2, time.Second)
+	b.End()
+	require.NoError(t, b.EndRendition("a"))
+	require.NotContains(t, master(), "x/a.m3u8")
+	require.False(t, b.Listed("a"))
+	_, err := b.MediaPlaylist(t.Context(), "a")
+	require.ErrorIs(t, err, ErrNotFound)
+	_, err = b.Segment("a", 2)
+	require.NoError(t, err, "a player may be about to fetch it")
+}
+
+// A presentation that follows another one at the same URLs goes on with its numbers when the
+// clock is behind them.
+func TestBeginAt(t *testing.T) {
+	now := time.Unix(1000, 0)
+	config := HLSConfig{Now: func() time.Time { return now }}
+	old := NewHLSBufferWithConfig(config)
+	sequence, breaks := old.Next()
+	require.Zero(t, sequence)
+	require.Zero(t, breaks)
+	appendN(t, old, 0, 50, time.Second) // faster than life
+	old.End()
+	for _, expired := range []bool{false, true} {
+		if expired {
+			old.Expire()
+		}
+		sequence, breaks = old.Next()
+		require.EqualValues(t, 1050, sequence)
+		require.EqualValues(t, 1, breaks)
+	}
+	follower := NewHLSBufferWithConfig(config)
+	follower.BeginAt(sequence, breaks)
+	next, _ := follower.Next()
+	require.Equal(t, sequence, next)
+	appendN(t, follower, 0, 1, time.Second)
+	list := mediaPlaylist(t, follower, Source)
+	require.EqualValues(t, 1050, list.sequence)
+	require.EqualValues(t, 1, list.breaks)
+
+	now = time.Unix(2000, 0)
+	later := NewHLSBufferWithConfig(config)
+	later.BeginAt(sequence, breaks)
+	appendN(t, later, 0, 1, time.Second)
+	require.EqualValues(t, 2000, mediaPlaylist(t, later, Source).sequence, "the clock is past them")
+}

@@ -30,6 +30,7 @@ type item struct {
 	maxLag   time.Duration
 	count    int           // of segments of the source, with this one
 	media    time.Duration // of the source, with this one
+	kept     bool          // from a time when no rendition was wanted
 }
 
 const (
@@ -125,7 +126,8 @@ func (p *planner) next(now time.Time, ended bool) (it item, late []item, ok bool
 
 // idle is for times when no rendition is wanted: the newest segment waits for one that may be.
 func (p *planner) idle() {
-	if n := len(p.queue) - 1; n > 0 {
+	if n := len(p.queue) - 1; n >= 0 {
 		p.queue = slices.Delete(p.queue, 0, n)
+		p.queue[0].kept = true
 	}
 }

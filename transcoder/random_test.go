@@ -130,6 +130,11 @@ func tryRandomEngine(t *testing.T, seed uint64) {
 	same(t, alone, buf)
 	source, _ := playlist(t, whole, stream.Source)
 	for _, name := range buf.Renditions() {
+		if !buf.Listed(name) { // it had left when the source ended
+			_, err := buf.MediaPlaylist(t.Context(), name)
+			require.ErrorIs(t, err, stream.ErrNotFound)
+			continue
+		}
 		_, ended := playlist(t, buf, name)
 		require.True(t, ended, name)
 		if name != stream.Source {

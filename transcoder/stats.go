@@ -47,8 +47,11 @@ func (t *Transcoder) Stats() Stats {
 		s.Queue = 0 // nobody waits for what is kept
 	}
 	var oldest time.Time
-	if s.Queue > 0 {
-		oldest = t.plan.queue[0].due
+	for _, it := range t.plan.queue {
+		if !it.kept && s.Queue > 0 {
+			oldest = it.due
+			break
+		}
 	}
 	for j := range t.working {
 		if oldest.IsZero() || j.due.Before(oldest) {

@@ -164,6 +164,9 @@ func (t *Transcoder) skip(now time.Time, late []item) (events []Event) {
 		return nil // nobody wanted them
 	}
 	for _, it := range late {
+		if it.kept {
+			continue // nobody wanted it when it was in time
+		}
 		t.stats.Skipped++
 		for _, r := range t.set.renditions {
 			r.stats.Skipped++
@@ -207,8 +210,8 @@ func (t *Transcoder) Renditions() []ffmpeg.Rendition {
 // not there any more leaves the presentation at once (stream.HLSBuffer.EndRendition), or
 // rests there when it is named in resting (RestRendition); the playlist of one that comes back
 // later begins anew. Renditions are told apart by name: one that
-// stays may change its profile. The maps in them must not be changed afterwards. When nothing was wanted so far, the newest segment that the
-// source has is made at once. Every change opens a new session of the engine. ErrRenditions
+// stays may change its profile. The maps in them must not be changed afterwards. When nothing was
+// wanted so far, the newest segment that the source has is made at once. Every change opens a new session of the engine. ErrRenditions
 // is as in New; nothing has changed then.
 func (t *Transcoder) SetRenditions(renditions []ffmpeg.Rendition, resting ...string) error {
 	if err := Check(renditions); err != nil {

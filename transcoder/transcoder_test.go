@@ -669,3 +669,23 @@ func TestEventString(t *testing.T) {
 		seen[k.String()] = true
 	}
 }
+
+// What was kept while nothing was wanted, and is gone when something is, was not too late.
+func TestNothingWantedNothingSkipped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newEngine(1, takes(s)), newBuffer(), Options{})
+		r.publish(3)
+		r.buf.End()
+		require.NoError(t, r.wait())
+		time.Sleep(30 * s)
+		r.buf.Resume()
+		require.NoError(t, r.SetRenditions(ladderOf("a")))
+		require.Zero(t, r.Stats().Waiting)
+		go func() { r.result <- r.Run(t.Context()) }()
+		r.publish(3)
+		require.Equal(t, []int{3, 4, 5}, listed(t, r.buf, "a"))
+		r.end()
+		require.Zero(t, r.Stats().Skipped)
+		require.Empty(t, r.kinds(Skipped))
+	})
+}

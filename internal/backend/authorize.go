@@ -29,9 +29,9 @@ var (
 const (
 	webhookTime = 5 * time.Second
 	webhookSize = 64 << 10
-	// admissionTime is how long an admission is good for: longer than the first segment of a
-	// publisher that pushes may take to come.
-	admissionTime = 2 * time.Minute
+	// admissionTime is how long an admission is good for: the server waits for a few seconds
+	// at most before it makes the streams.
+	admissionTime = 30 * time.Second
 	maxAdmitted   = 1000
 )
 
@@ -128,6 +128,10 @@ func (b *Backend) askWebhook(ctx context.Context, address string, a *admission) 
 	}
 	if answer.ManifestID != "" {
 		a.name = answer.ManifestID
+		if !stream.ValidName(a.name) {
+			b.opts.Warnf("-authWebhookUrl: %.140q cannot name a stream", a.name)
+			return fmt.Errorf("%w: the webhook answers with a name that no stream can have", ErrForbidden)
+		}
 	}
 	a.key = answer.StreamKey
 	if len(answer.Presets)+len(answer.Profiles) == 0 {

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -67,7 +68,7 @@ func TestWebhook(t *testing.T) {
 		"both":              {200, `{"presets":["P144p30fps16x9"],"profiles":[{"name":"low","width":256,"height":144,"bitrate":200000}]}`, "hello  2", nil},
 		"twice":             {200, `{"presets":["P144p30fps16x9","P144p30fps16x9"]}`, "taken", nil},
 		"unknown preset":    {200, `{"presets":["P1"]}`, "P1", nil},
-		"a bad name":        {200, `{"manifestID":"../x"}`, "choose another name", ErrName},
+		"a bad name":        {200, `{"manifestID":"../x"}`, "the webhook answers with a name", ErrForbidden},
 		"refused":           {403, "no", "403", ErrForbidden},
 		"another status":    {204, "", "204", ErrForbidden},
 		"a redirect":        {302, "", "302", ErrForbidden},
@@ -113,4 +114,26 @@ func TestWebhookThatIsDown(t *testing.T) {
 	require.NotContains(t, err.Error(), hook.URL, "the publisher must not learn the address")
 	require.NotContains(t, log, "S3CRET")
 	require.Contains(t, log, "refused")
+}
+
+// A publisher gets what was decided about him last, whatever was decided about others who were
+// refused afterwards.
+func TestTheNewestAdmissionCounts(t *testing.T) {
+	b, err := New(Options{})
+	require.NoError(t, err)
+	now := time.Now()
+	b.keep(admission{path: "/a", key: "old"}, now)
+	b.keep(admission{path: "/b", key: "other"}, now)
+	b.keep(admission{path: "/a", key: "new"}, now)
+	a, ok := b.admission("/a")
+	require.True(t, ok)
+	require.Equal(t, "new", a.key)
+	_, ok = b.admission("/a")
+	require.False(t, ok, "once")
+	for i := range 2 * maxAdmitted {
+		b.keep(admission{path: fmt.Sprint(i)}, now)
+	}
+	require.Len(t, b.admitted, maxAdmitted)
+	b.keep(admission{path: "/c"}, now.Add(2*admissionTime))
+	require.Len(t, b.admitted, 1, "old ones are forgotten")
 }

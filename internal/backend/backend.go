@@ -17,6 +17,7 @@ import (
 
 	"github.com/livepeer/lpms"
 	"github.com/livepeer/lpms/ffmpeg"
+	"github.com/livepeer/lpms/internal/admin"
 	"github.com/livepeer/lpms/internal/push"
 	"github.com/livepeer/lpms/internal/status"
 	"github.com/livepeer/lpms/internal/testsignal"
@@ -49,7 +50,8 @@ type Backend struct {
 	mu       sync.Mutex      // taken before that of a show
 	ctx      context.Context // of Run; shows live as long as it
 	shows    map[string]*show
-	admitted []admission // between the callbacks of the server, oldest first
+	admitted []admission // RTMP publishers between the callbacks of the server, oldest first
+	numbers  uint64      // beyond those of all segments of shows that are forgotten
 
 	generations int // of shows: each has presentations of its own
 
@@ -79,6 +81,9 @@ func New(o Options) (*Backend, error) {
 	local := o.Local
 	local.Thumbnail = b.thumbs.put
 	b.engine = transcoder.NewLocal(local)
+	if o.HTTPIngest {
+		b.pushed = push.New(push.Options{Open: b.openPush, Authorize: b.authorizePush, MaxStreams: admin.MaxMaxSessions, OnError: b.pushFailed})
+	}
 	server, err := lpms.New(lpms.Options{
 		RTMPAddr: o.RTMPAddr, HTTPAddr: o.HTTPAddr,
 		RTMPListener: o.RTMPListener, HTTPListener: o.HTTPListener,
@@ -119,11 +124,14 @@ func (b *Backend) Run(ctx context.Context) error {
 	for _, name := range b.opts.TestSignals {
 		wg.Go(func() { b.testSignal(inner, name) })
 	}
+	if b.pushed != nil {
+		wg.Go(func() {
+			<-inner.Done()
+			b.pushed.Close() // while the server still lets it answer
+		})
+	}
 	err := b.server.Start(inner)
 	cancel()
-	if b.pushed != nil {
-		b.pushed.Close()
-	}
 	wg.Wait()
 	b.running.Wait()
 	return err
@@ -214,6 +222,7 @@ func (b *Backend) open(name string, ingest status.Ingest, newBuffer func(generat
 		name: name, ingest: ingest, generation: b.generations, opts: &b.opts, ladder: b.ladder.Load,
 		buf: newBuffer(b.generations),
 	}
+	s.buf.BeginAt(b.numbersAfter(old))
 	tr, err := transcoder.New(s.buf, transcoder.Options{
 		Stream: name, Engine: b.engine, OnEvent: s.event,
 		Attempts: max(b.opts.Attempts, 1),
@@ -232,6 +241,22 @@ func (b *Backend) open(name string, ingest status.Ingest, newBuffer func(generat
 	return s, nil
 }
 
+// numbersAfter says where the presentation of a show begins that comes in place of old, which
+// may be nil. Media may come faster than life, so the clock alone could lead back. The caller
+// holds mu.
+func (b *Backend) numbersAfter(old *show) (sequence, discontinuities uint64) {
+	if old != nil {
+		sequence, discontinuities = old.buf.Next()
+	}
+	return max(sequence, b.numbers), discontinuities
+}
+
+// forget forgets a show. The caller holds mu.
+func (b *Backend) forget(s *show) {
+	b.numbers, _ = b.numbersAfter(s)
+	delete(b.shows, s.name)
+}
+
 // forgetOldest forgets the show that ended first. The caller holds mu.
 func (b *Backend) forgetOldest() {
 	var oldest *show
@@ -242,7 +267,7 @@ func (b *Backend) forgetOldest() {
 	}
 	if oldest != nil {
 		oldest.cancel()
-		delete(b.shows, oldest.name)
+		b.forget(oldest)
 	}
 }
 
@@ -254,7 +279,7 @@ func (b *Backend) retire(s *show) bool {
 		return false
 	}
 	if b.shows[s.name] == s {
-		delete(b.shows, s.name)
+		b.forget(s)
 	}
 	return true
 }
@@ -287,12 +312,14 @@ func (b *Backend) admit(path string) (string, error) {
 	return a.name, nil
 }
 
-// keep remembers an admission until the streams are made. The caller holds mu.
+// keep remembers an admission until the streams are made. The newest counts: one that was
+// refused afterwards leaves its own behind. The caller holds mu.
 func (b *Backend) keep(a admission, now time.Time) {
 	a.at = now
+	b.admitted = slices.DeleteFunc(b.admitted, func(old admission) bool { return old.path == a.path })
 	b.admitted = append(b.admitted, a)
 	for len(b.admitted) > maxAdmitted || now.Sub(b.admitted[0].at) > admissionTime {
-		b.admitted = slices.Delete(b.admitted, 0, 1) // refused afterwards
+		b.admitted = slices.Delete(b.admitted, 0, 1)
 	}
 }
 

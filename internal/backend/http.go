@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/livepeer/lpms/internal/admin"
-	"github.com/livepeer/lpms/internal/push"
 	"github.com/livepeer/lpms/internal/watch"
 	"github.com/livepeer/lpms/stream"
 )
@@ -20,9 +18,6 @@ const (
 
 // wrapHTTP puts the pages and HTTP push beside HLS.
 func (b *Backend) wrapHTTP(hls http.Handler) http.Handler {
-	if b.opts.HTTPIngest {
-		b.pushed = push.New(push.Options{Open: b.openPush, Authorize: b.authorizePush, MaxStreams: admin.MaxMaxSessions, OnError: b.pushFailed})
-	}
 	pages := hls // answers 404
 	if b.opts.WatchPage {
 		pages = watch.New(watch.Options{Status: b.Status, Thumbnail: b.thumbnail, RTMPPort: port(b.server.RTMPAddr())})

@@ -30,6 +30,7 @@ type load struct {
 	waiting time.Duration // how long the oldest segment has been on its way
 	segment time.Duration // how long segments are
 	skipped uint64        // segments so far that were too late
+	idle    bool          // no publisher is there: it costs nothing, and may go on
 }
 
 // controller decides how many of its largest renditions each stream goes without. It knows
@@ -54,12 +55,13 @@ func newController() *controller {
 	return &controller{shed: make(map[string]int), skipped: make(map[string]uint64), calm: calmTime}
 }
 
-// step takes the state of all streams into account. cpu is the part of the processor that the process uses, from 0 to 1.
+// step takes the state of all streams into account. cpu is the part of the processor that the
+// process uses, from 0 to 1.
 func (c *controller) step(now time.Time, cpu float64, loads []load) {
 	c.forget(loads)
 	late := false
 	for _, l := range loads {
-		if l.skipped > c.skipped[l.name] || l.segment > 0 && l.waiting.Seconds() > lateSegments*l.segment.Seconds() {
+		if !l.idle && l.skipped > c.skipped[l.name] || l.segment > 0 && l.waiting.Seconds() > lateSegments*l.segment.Seconds() {
 			late = true
 		}
 		c.skipped[l.name] = l.skipped
@@ -96,6 +98,9 @@ func (c *controller) total() (n int) {
 
 // active is what a stream costs now.
 func (c *controller) active(l *load) (sum float64) {
+	if l.idle {
+		return 0
+	}
 	for _, cost := range l.costs[c.shed[l.name]:] {
 		sum += cost
 	}
@@ -126,31 +131,39 @@ func (c *controller) take(loads []load) bool {
 func (c *controller) largest(loads []load) int {
 	best, most := -1, 0.0
 	for i, l := range loads {
-		if n := c.shed[l.name]; n < len(l.costs) && l.costs[n] > most {
+		if n := c.shed[l.name]; !l.idle && n < len(l.costs) && l.costs[n] > most {
 			best, most = i, l.costs[n]
 		}
 	}
 	return best
 }
 
-// giveBack lets the rendition come back that was shed last, when there is room for it.
+// giveBack lets the rendition come back that was shed last of the streams that are live, when
+// there is room for it.
 func (c *controller) giveBack(cpu float64, loads []load) bool {
-	if len(c.order) == 0 {
-		return false
-	}
-	name := c.order[len(c.order)-1]
 	total := 0.0
+	live := make(map[string]*load)
 	for i := range loads {
 		total += c.active(&loads[i])
+		if l := &loads[i]; !l.idle {
+			live[l.name] = l
+		}
 	}
-	i := slices.IndexFunc(loads, func(l load) bool { return l.name == name })
-	cost := loads[i].costs[c.shed[name]-1]
+	last := len(c.order) - 1
+	for last >= 0 && live[c.order[last]] == nil {
+		last--
+	}
+	if last < 0 {
+		return false
+	}
+	name := c.order[last]
+	cost := live[name].costs[c.shed[name]-1]
 	// A rendition costs the processor as much as those that are made, for its size; without
 	// any, the decoder has to be started: try.
 	if total > 0 && cpu*(1+cost/total) > fullCPU {
 		return false
 	}
-	c.order = c.order[:len(c.order)-1]
+	c.order = slices.Delete(c.order, last, last+1)
 	c.put(name, c.shed[name]-1)
 	return true
 }

@@ -166,3 +166,24 @@ func TestControllerProperties(t *testing.T) {
 		}
 	})
 }
+
+// Streams without a publisher cost nothing: nothing is gained by taking from them, and they
+// are not in the way of those that could have theirs back.
+func TestStreamsWithoutPublisherAreLeftAlone(t *testing.T) {
+	away := oneStream("a", 9, 8, 7)
+	away.idle = true
+	m := newMachine(3, away, oneStream("b", 6, 3))
+	m.c.step(m.now, 1, []load{away, {name: "b", costs: []float64{6, 3}, segment: 2 * time.Second, waiting: 10 * time.Second}})
+	require.Equal(t, map[string]int{"b": 1}, m.c.shed)
+
+	both := newMachine(4, oneStream("a", 6, 2), oneStream("b", 6, 2))
+	both.run(60)
+	require.Equal(t, map[string]int{"a": 1, "b": 1}, both.c.shed)
+	both.capacity = 20
+	last := both.c.order[len(both.c.order)-1]
+	for i := range both.loads {
+		both.loads[i].idle = both.loads[i].name == last
+	}
+	both.run(60)
+	require.Equal(t, map[string]int{last: 1}, both.c.shed, "the other has all it wants, and this one is remembered")
+}

@@ -3,8 +3,8 @@ package backend
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/livepeer/lpms"
@@ -18,33 +18,32 @@ import (
 type pushedShow struct{ *show }
 
 // authorizePush decides on every segment before its body is read: whoever knows a name must
-// not add to its stream. The webhook is asked about a stream once: who goes on with it comes
-// with the same query.
-func (b *Backend) authorizePush(r *http.Request, name string) error {
+// not add to its stream. The webhook is asked about a stream once, and tells publishers apart:
+// who goes on comes with the same query. Without one, all who may publish are the same.
+func (b *Backend) authorizePush(r *http.Request, name string) (t push.Ticket, err error) {
 	path := pushPath(r, name)
-	if b.isPushed(path) {
-		return nil
+	if b.opts.AuthWebhookURL != "" {
+		t.Owner = path
+		if b.isPushed(path) {
+			return t, nil
+		}
 	}
 	a, err := b.authorize(r.Context(), "http://"+r.Host, path)
 	if err != nil {
-		return pushRefusal(err)
+		return t, pushRefusal(err)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.keep(a, time.Now())
-	return nil
+	t.Value = a
+	return t, nil
 }
 
-// isPushed reports whether a publisher who pushes is live, or was admitted and is about to be.
+// isPushed reports whether a publisher who pushes is live.
 func (b *Backend) isPushed(path string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, s := range b.shows { // the webhook may have given it another name
+	for _, s := range b.all() { // the webhook may have given it another name
 		if s.goesOn(path) {
 			return true
 		}
 	}
-	return slices.ContainsFunc(b.admitted, func(a admission) bool { return a.path == path })
+	return false
 }
 
 // pushPath is the path of a publisher that pushes, without the number, and its query.
@@ -59,11 +58,11 @@ func pushPath(r *http.Request, name string) string {
 func pushRefusal(err error) error {
 	switch {
 	case errors.Is(err, ErrForbidden):
-		return errors.Join(push.ErrForbidden, err)
+		return fmt.Errorf("%w: %w", push.ErrForbidden, err)
 	case errors.Is(err, lpms.ErrLive):
-		return errors.Join(push.ErrBusy, err)
+		return fmt.Errorf("%w: %w", push.ErrBusy, err)
 	case errors.Is(err, ErrTooMany):
-		return errors.Join(push.ErrCapacity, err)
+		return fmt.Errorf("%w: %w", push.ErrCapacity, err)
 	case errors.Is(err, ErrName):
 		return push.Refuse(http.StatusConflict, err.Error())
 	}
@@ -71,13 +70,16 @@ func pushRefusal(err error) error {
 }
 
 // openPush makes the presentation of a publisher that pushes, and was admitted.
-func (b *Backend) openPush(_ context.Context, r push.Request) (push.Show, error) {
+func (b *Backend) openPush(ctx context.Context, r push.Request) (push.Show, error) {
+	a, ok := r.Ticket.Value.(admission)
+	if !ok { // its stream ended while this segment was on its way
+		var err error
+		if a, err = b.authorize(ctx, "http://"+r.HTTP.Host, pushPath(r.HTTP, r.Name)); err != nil {
+			return nil, pushRefusal(err)
+		}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	a, ok := b.admission(pushPath(r.HTTP, r.Name))
-	if !ok {
-		return nil, push.ErrForbidden
-	}
 	if r.Renditions != nil {
 		a.renditions = r.Renditions
 	}

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,7 +11,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/livepeer/lpms/internal/testsignal"
@@ -35,34 +38,72 @@ func TestPushedStreamBelongsToItsPublisher(t *testing.T) {
 		asked.Add(1)
 		var q struct{ URL string }
 		_ = json.NewDecoder(r.Body).Decode(&q)
-		if !strings.HasSuffix(q.URL, "?token=good") {
+		_, token, _ := strings.Cut(q.URL, "?token=")
+		switch {
+		case token != "alice" && token != "bob":
 			w.WriteHeader(http.StatusForbidden)
-			return
-		}
-		if strings.Contains(q.URL, "/live/renamed?") {
-			_, _ = io.WriteString(w, `{"manifestID":"other"}`)
+		case strings.Contains(q.URL, "/live/renamed?"):
+			_, _ = fmt.Fprintf(w, `{"manifestID":"of-%s"}`, token)
 		}
 	}))
 	defer hook.Close()
 	seg := transportStream(t, "-bf 0")
-	for path, name := range map[string]string{"mine": "mine", "renamed": "other"} {
+	for path, name := range map[string]string{"mine": "mine", "renamed": "of-alice"} {
 		t.Run(path, func(t *testing.T) {
 			asked.Store(0)
 			r := run(t, Options{AuthWebhookURL: hook.URL})
 			defer r.webhook.CloseIdleConnections()
 			for n := range 3 {
-				code, body := r.push(t, fmt.Sprintf("/live/%s/%d.ts?token=good", path, n), seg)
+				code, body := r.push(t, fmt.Sprintf("/live/%s/%d.ts?token=alice", path, n), seg)
 				require.Equal(t, http.StatusOK, code, body)
 			}
 			require.EqualValues(t, 1, asked.Load())
-			for _, query := range []string{"", "?token=bad", "?token=good&more"} {
+			for _, query := range []string{"", "?token=bad", "?token=alice&more"} {
 				code, _ := r.push(t, "/live/"+path+"/3.ts"+query, seg)
 				require.Equal(t, http.StatusForbidden, code, query)
 			}
-			require.Equal(t, name, r.Status().Streams[0].Name)
+			code, body := r.push(t, "/live/"+path+"/3.ts?token=bob", seg) // who may publish, too
+			if path == "mine" {
+				require.Equal(t, http.StatusConflict, code, body)
+			} else {
+				require.Equal(t, http.StatusOK, code, body)
+				require.NotNil(t, r.find("of-bob"), "a stream of his own")
+			}
 			require.Len(t, r.find(name).buf.SegmentsAfter("source", 0), 3)
 		})
 	}
+}
+
+// An upload that is on its way when the server stops is answered.
+func TestPushIsAnsweredAtTheEnd(t *testing.T) {
+	b, err := New(Options{RTMPAddr: "off", HTTPAddr: "127.0.0.1:0", HTTPIngest: true})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
+	<-b.Ready()
+	body, upload := io.Pipe()
+	answer := make(chan *http.Response, 1)
+	go func() {
+		resp, err := http.Post("http://"+b.HTTPAddr().String()+"/live/a/0.ts", "video/mp2t", body)
+		if assert.NoError(t, err) {
+			resp.Body.Close()
+		}
+		answer <- resp
+	}()
+	_, err = upload.Write(make([]byte, 188)) // returns when the transport has it
+	require.NoError(t, err)
+	_, err = upload.Write(make([]byte, 188))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return b.pushed.Requests() == 1 }, 30*time.Second, time.Millisecond)
+	cancel()
+	resp := <-answer
+	upload.Close()
+	require.NoError(t, <-done)
+	require.NotNil(t, resp)
+	require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
+	http.DefaultClient.CloseIdleConnections()
 }
 
 // A name that is live is not pushed to, and there are as many streams as allowed.

@@ -275,7 +275,7 @@ func (s *show) load(now time.Time) load {
 	defer s.mu.Unlock()
 	l := load{name: s.name, waiting: stats.Waiting, segment: max(s.buf.TargetDuration(), time.Second), skipped: stats.Skipped}
 	if !s.live {
-		l.waiting = 0
+		l.idle, l.waiting = true, 0
 	}
 	for _, r := range s.rungs {
 		if s.inDemand(r.Profile.Name, now) {

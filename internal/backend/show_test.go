@@ -272,3 +272,38 @@ func TestOldStreamsAreForgotten(t *testing.T) {
 		require.True(t, slices.Contains(names, fmt.Sprint("n", maxEnded+19)))
 	})
 }
+
+// A name that comes in another way than before goes on with the numbers, even when media came
+// faster than life, and when the stream was forgotten in between.
+func TestNumbersNeverGoBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := rigFor(t, Options{}, plenty)
+		for range 200 {
+			r.add(3e6)
+		}
+		before, breaks := r.buf.Next()
+		r.show.end()
+		r.buf.End()
+		reopen := func(ingest status.Ingest) *show {
+			r.Backend.mu.Lock()
+			defer r.Backend.mu.Unlock()
+			s, err := r.open("a", ingest, func(int) *stream.HLSBuffer { return stream.NewHLSBuffer() })
+			require.NoError(t, err)
+			return s
+		}
+		next := reopen(status.RTMP)
+		sequence, discontinuities := next.buf.Next()
+		require.Equal(t, before, sequence)
+		require.Equal(t, breaks, discontinuities)
+
+		r.show = next
+		r.add(3e6)
+		before, _ = next.buf.Next()
+		next.buf.End()
+		time.Sleep(2 * endedRetention)
+		synctest.Wait()
+		require.Nil(t, r.find("a"), "forgotten")
+		sequence, _ = reopen(status.Push).buf.Next()
+		require.Equal(t, before, sequence)
+	})
+}

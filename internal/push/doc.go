@@ -59,6 +59,6 @@
 //
 // A stream ends when no segment has come for Options.IdleEnd, or with [Handler.Close].
 //
-// The package does not transcode, does not keep presentations over publishers, does not tell
-// publishers apart, and does not log.
+// The package does not transcode, does not keep presentations over publishers, and does not
+// log. It tells publishers apart by what Options.Authorize says.
 package push

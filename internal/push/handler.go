@@ -22,7 +22,7 @@ type Handler struct {
 	mu      sync.Mutex // for what follows, and for publication
 	closed  bool
 	cancels map[*request]context.CancelCauseFunc
-	streams map[string]*publication
+	streams map[streamID]*publication
 	open    int // streams that have a Show, or are about to
 }
 
@@ -32,7 +32,7 @@ func New(o Options) *Handler {
 		opts:    o.withDefaults(),
 		work:    make(chan struct{}, runtime.GOMAXPROCS(0)),
 		cancels: make(map[*request]context.CancelCauseFunc),
-		streams: make(map[string]*publication),
+		streams: make(map[streamID]*publication),
 	}
 	h.budget.left.Store(h.opts.MaxUploads)
 	return h
@@ -40,13 +40,17 @@ func New(o Options) *Handler {
 
 // request is one segment on its way in.
 type request struct {
-	http *http.Request
-	ctx  context.Context // ends with the handler, but not when the client leaves
-	name string
-	n    uint64
-	p    *publication
-	f    *flight
+	http   *http.Request
+	ctx    context.Context // ends with the handler, but not when the client leaves
+	name   string
+	ticket Ticket
+	n      uint64
+	p      *publication
+	f      *flight
 }
+
+// streamID is the name in the URL, and who pushes under it.
+type streamID struct{ name, owner string }
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -90,10 +94,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	if err := checkResolution(r.Header); err != nil {
 		return err
 	}
-	if err := h.authorize(r, name); err != nil {
+	ticket, err := h.authorize(r, name)
+	if err != nil {
 		return err
 	}
-	q := &request{http: r, name: name, n: n}
+	q := &request{http: r, name: name, ticket: ticket, n: n}
 	done, err := h.admit(q)
 	if err != nil {
 		return err
@@ -119,16 +124,16 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 }
 
 // authorize asks before anything is read.
-func (h *Handler) authorize(r *http.Request, name string) error {
-	err := h.opts.Authorize(r, name)
+func (h *Handler) authorize(r *http.Request, name string) (Ticket, error) {
+	t, err := h.opts.Authorize(r, name)
 	if err == nil {
-		return nil
+		return t, nil
 	}
-	if status, text := answerOf(err); status != http.StatusInternalServerError {
-		return because(err, status, text)
+	status, text := answerOf(err)
+	if status == http.StatusInternalServerError {
+		status, text = answerOf(ErrForbidden)
 	}
-	_, text := answerOf(ErrForbidden)
-	return because(err, http.StatusForbidden, text)
+	return Ticket{}, because(err, status, text)
 }
 
 // admit registers a request with its stream. done is called when it is answered.
@@ -154,7 +159,8 @@ func (h *Handler) enter(q *request) error {
 	if h.closed {
 		return errClosing
 	}
-	p := h.streams[q.name]
+	id := streamID{q.name, q.ticket.Owner}
+	p := h.streams[id]
 	switch {
 	case p == nil && h.open >= h.opts.MaxStreams:
 		return ErrCapacity
@@ -164,8 +170,8 @@ func (h *Handler) enter(q *request) error {
 		return refuse(http.StatusServiceUnavailable, "more than %d segments of this stream are on their way: wait for answers", maxRequests)
 	}
 	if p == nil {
-		p = newPublication(q.name)
-		h.streams[q.name] = p
+		p = newPublication(id)
+		h.streams[id] = p
 	}
 	p.users++
 	q.p, q.f = p, p.sequence.depart(q.n)
@@ -190,14 +196,21 @@ func (h *Handler) leave(q *request) {
 	p.sequence.land(q.f)
 	p.users--
 	unused := p.users == 0 && p.show == nil
-	if unused && h.streams[p.name] == p {
-		delete(h.streams, p.name)
+	if unused && h.streams[p.id] == p {
+		delete(h.streams, p.id)
 	}
 	p.announce()
 	h.mu.Unlock()
 	if unused {
 		p.remuxer.close()
 	}
+}
+
+// Requests is how many are there.
+func (h *Handler) Requests() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.cancels)
 }
 
 // Close ends all streams, interrupts the requests that are there and refuses those to come.

@@ -95,9 +95,9 @@ func TestOpen(t *testing.T) {
 
 func TestAuthorize(t *testing.T) {
 	var answer error
-	h, _ := newHandler(t, Options{Authorize: func(r *http.Request, name string) error {
+	h, _ := newHandler(t, Options{Authorize: func(r *http.Request, name string) (Ticket, error) {
 		require.Equal(t, "x", name)
-		return answer
+		return Ticket{}, answer
 	}})
 	seg := clip(t, "ts")
 	pushAll(t, h, 0, ".ts", seg[0])
@@ -107,6 +107,35 @@ func TestAuthorize(t *testing.T) {
 	require.NotContains(t, w.Body.String(), "why")
 	answer = ErrCapacity
 	require.Equal(t, 503, send(h, "/live/x/1.ts", failing{t}).Code)
+}
+
+// Two who push under one name are two publishers, and Open decides.
+func TestOwners(t *testing.T) {
+	live := false
+	h, _ := newHandler(t, Options{
+		Authorize: func(r *http.Request, _ string) (Ticket, error) {
+			owner := r.URL.Query().Get("owner")
+			return Ticket{owner, "ticket of " + owner}, nil
+		},
+	})
+	open := h.opts.Open
+	h.opts.Open = func(ctx context.Context, r Request) (Show, error) {
+		require.Equal(t, "ticket of "+r.Ticket.Owner, r.Ticket.Value)
+		if live {
+			return nil, ErrBusy
+		}
+		live = true
+		return open(ctx, r)
+	}
+	seg := clip(t, "ts")
+	push := func(owner string, n int) int {
+		return send(h, fmt.Sprintf("/live/x/%d.ts?owner=%s", n, owner), bytes.NewReader(seg[n])).Code
+	}
+	require.Equal(t, 200, push("alice", 0))
+	require.Equal(t, 409, push("bob", 0))
+	require.Equal(t, 409, push("bob", 1))
+	require.Equal(t, 200, push("alice", 1))
+	require.Len(t, h.streams, 1, "nothing is left of those who were refused")
 }
 
 // failing is a body that nobody should read.
@@ -153,15 +182,15 @@ func TestLimits(t *testing.T) {
 		}
 		_, err := h.admit(&request{http: httptest.NewRequest("POST", "/", nil), name: "y"})
 		require.ErrorIs(t, err, ErrCapacity)
-		h.streams["x"].users = 0 // they were not real
+		h.streams[streamID{name: "x"}].users = 0 // they were not real
 		clear(h.streams)
 		clear(h.cancels)
 		h.wg.Add(-newcomers)
 		pushAll(t, h, 0, ".ts", seg[0])
-		h.streams["x"].users += maxRequests
+		h.streams[streamID{name: "x"}].users += maxRequests
 		w := send(h, "/live/x/1.ts", failing{t})
 		require.Equal(t, 503, w.Code)
-		h.streams["x"].users -= maxRequests
+		h.streams[streamID{name: "x"}].users -= maxRequests
 	})
 }
 

@@ -17,11 +17,11 @@ type Options struct {
 	// the publisher goes away. ErrForbidden, ErrBusy and ErrCapacity have answers of their
 	// own; another error is 500 and its text is not shown.
 	Open func(ctx context.Context, r Request) (Show, error)
-	// Authorize refuses requests before their bodies are read, of streams that are live, too:
-	// without it, whoever knows the name of a live stream may send segments to it. An error
-	// is 403, ErrCapacity 503. It is called for every segment, from many goroutines. Default:
-	// all are welcome.
-	Authorize func(r *http.Request, name string) error
+	// Authorize says who a publisher is, or refuses a request before its body is read: an
+	// error is 403, ErrCapacity 503. It is called for every segment, from many goroutines.
+	// Default: all are welcome, and the same, so that whoever knows the name of a live
+	// stream may send segments to it.
+	Authorize func(r *http.Request, name string) (Ticket, error)
 	// OnError is told of every request that is refused. Default: nobody.
 	OnError func(r *http.Request, status int, err error)
 
@@ -47,10 +47,20 @@ type Options struct {
 	SlowestClient int
 }
 
+// Ticket is what Options.Authorize knows of a publisher.
+type Ticket struct {
+	// Owner tells publishers apart who push under one name: each has a stream of its own,
+	// and Options.Open decides whether it may begin beside the others.
+	Owner string
+	// Value is for Options.Open.
+	Value any
+}
+
 // Request is a publisher that begins a stream.
 type Request struct {
-	Name string
-	HTTP *http.Request // the first segment's; its body was read
+	Name   string
+	Ticket Ticket
+	HTTP   *http.Request // the first segment's; its body was read
 	// Renditions are those of the header Livepeer-Transcode-Configuration, nil without it,
 	// and not nil but empty when it wants none. Their names are good for a presentation. The
 	// header of later segments is ignored.
@@ -83,7 +93,7 @@ func (o Options) withDefaults() Options {
 		o.Open = func(context.Context, Request) (Show, error) { return nil, ErrForbidden }
 	}
 	if o.Authorize == nil {
-		o.Authorize = func(*http.Request, string) error { return nil }
+		o.Authorize = func(*http.Request, string) (Ticket, error) { return Ticket{}, nil }
 	}
 	if o.OnError == nil {
 		o.OnError = func(*http.Request, int, error) {}

@@ -14,7 +14,7 @@ import (
 
 // publication is one stream. Whoever has set busy has its media to himself.
 type publication struct {
-	name string
+	id streamID
 
 	// Guarded by Handler.mu. show is set by whoever is busy, who may read it without.
 	users    int // requests
@@ -33,8 +33,8 @@ type publication struct {
 	continuity ffmpeg.Continuity
 }
 
-func newPublication(name string) *publication {
-	return &publication{name: name, changed: make(chan struct{}), gone: make(chan struct{})}
+func newPublication(id streamID) *publication {
+	return &publication{id: id, changed: make(chan struct{}), gone: make(chan struct{})}
 }
 
 // announce lets those who wait look again. The caller holds Handler.mu.
@@ -220,7 +220,7 @@ func (h *Handler) begin(q *request, m *media) error {
 			h.open--
 		}
 	}()
-	opened, err := h.opts.Open(q.ctx, Request{Name: q.name, HTTP: q.http, Renditions: renditions, Info: m.probed})
+	opened, err := h.opts.Open(q.ctx, Request{Name: q.name, Ticket: q.ticket, HTTP: q.http, Renditions: renditions, Info: m.probed})
 	switch {
 	case err != nil && q.ctx.Err() != nil:
 		return context.Cause(q.ctx)
@@ -315,7 +315,7 @@ func (h *Handler) end(p *publication, clean bool) {
 		if p.timer != nil {
 			p.timer.Stop()
 		}
-		delete(h.streams, p.name)
+		delete(h.streams, p.id)
 		h.open--
 		close(p.gone)
 	}()

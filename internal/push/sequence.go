@@ -9,7 +9,7 @@ import (
 type sequence struct {
 	begun  bool
 	last   uint64
-	steady bool // the last segment was the one after that before it, so that numbers mean something
+	steady bool // the last segment was the one after that before it, or the first: numbers mean something
 	// Numbers from missedFrom to before missedTo were left out by the newest jump.
 	missedFrom, missedTo uint64
 	recent               []taken // oldest first
@@ -78,7 +78,7 @@ func (s *sequence) ready(n uint64) bool {
 
 // take notes that a segment was appended.
 func (s *sequence) take(t taken) {
-	s.steady = s.begun && t.n == s.last+1
+	s.steady = !s.begun || t.n == s.last+1
 	switch {
 	case !s.begun || t.n <= s.last: // a beginning
 		s.missedFrom, s.missedTo = 0, 0
