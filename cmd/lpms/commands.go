@@ -43,7 +43,11 @@ func healthcheck(ctx context.Context, args []string) int {
 }
 
 // presets lists what -transcodingOptions takes by name.
-func presets(context.Context, []string) int {
+func presets(_ context.Context, args []string) int {
+	if len(args) > 0 {
+		fmt.Fprintln(os.Stderr, "usage: lpms presets   lists the names for -transcodingOptions")
+		return 2
+	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tSIZE\tFPS\tBITRATE")
 	for _, name := range settings.Presets() {

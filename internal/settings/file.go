@@ -38,6 +38,8 @@ func (p *parser) configFile() {
 			p.stray(from, name+" has no meaning in a file: remove the line")
 		case !slices.Contains(names, name):
 			p.stray(from, "there is no setting "+quote(name)+suggest(name, names, ""))
+		case value == alone && !p.isTruth(name):
+			p.stray(from, name+" has no value: write it behind the name")
 		case seen[name] > 0:
 			p.stray(from, fmt.Sprintf("%s stands in line %d too: remove one of them", name, seen[name]))
 		default:
@@ -46,6 +48,9 @@ func (p *parser) configFile() {
 		}
 	}
 }
+
+// alone is the value of a name that stands in a line by itself.
+const alone = "true"
 
 // configLine splits "name value" or "name=value". A name alone is "name true". Comments begin
 // with # at the start of the line, or behind a space.
@@ -57,7 +62,7 @@ func configLine(line string) (name, value string, ok bool) {
 	if i := strings.Index(line, " #"); i > 0 {
 		line = strings.TrimSpace(line[:i])
 	}
-	name, value = line, "true"
+	name, value = line, alone
 	if i := strings.IndexFunc(line, func(r rune) bool { return r == '=' || unicode.IsSpace(r) }); i >= 0 {
 		name, value = line[:i], strings.TrimSpace(line[i:])
 		value = strings.TrimSpace(strings.TrimPrefix(value, "="))

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -105,6 +106,11 @@ func unexpected(word, before string) string {
 		return text + ": write " + before + "=" + word
 	}
 	return text + ": write -name value (lpms -help lists the names)"
+}
+
+// isTruth reports whether a setting is true or false.
+func (p *parser) isTruth(name string) bool {
+	return slices.ContainsFunc(p.options, func(o option) bool { return o.name == name && o.arg == "" })
 }
 
 // put sets what nothing of higher precedence has set.

@@ -85,6 +85,7 @@ func TestProblems(t *testing.T) {
 		{"more signals than streams", []string{"-testSignal", "a,b", "-maxSessions", "1"}, `-testSignal: has 2 names, but -maxSessions is 1`},
 		{"webhook", []string{"-authWebhookUrl", "auth.example.com"}, `-authWebhookUrl: is no address to ask: write one like https://`},
 		{"webhook by FTP", []string{"-authWebhookUrl", "ftp://example.com"}, `is no address to ask`},
+		{"webhook at no port", []string{"-authWebhookUrl", "http://hush@auth.example.com:99999/"}, `is no address to ask`},
 		{"config", []string{"-config", "/does/not/exist"}, `-config "/does/not/exist" cannot be read: no such file or directory`},
 
 		{"key with spaces", []string{"-publishKey", "hush hush"}, `-publishKey: has spaces or control characters in it`},

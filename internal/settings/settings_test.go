@@ -162,7 +162,7 @@ func TestVersion(t *testing.T) {
 }
 
 func TestAllProblemsAtOnce(t *testing.T) {
-	config := file(t, "lpms.conf", "maxSesions 3\nv 1\nv 2\nversion true\njobs many\n")
+	config := file(t, "lpms.conf", "maxSesions 3\nv 1\nv 2\nversion true\njobs many\nrtmpAddr\n")
 	_, err := Parse([]string{"-httpAdr", ":1", "-config", config, "stray", "-rtmpAddr", "1935", "-monitor", "false", "-=", "-cliAddr"},
 		lookup(map[string]string{"LPMS_MAX_ATTEMPTS": "a\nb"}), io.Discard)
 	require.EqualError(t, err, strings.TrimSpace(`
@@ -174,6 +174,7 @@ there is no flag "-httpAdr": did you mean -httpAddr?
 lpms.conf:1: there is no setting "maxSesions": did you mean maxSessions?
 lpms.conf:3: v stands in line 2 too: remove one of them
 lpms.conf:4: version has no meaning in a file: remove the line
+lpms.conf:6: rtmpAddr has no value: write it behind the name
 -rtmpAddr "1935" is not host:port: write 127.0.0.1:1935 for this machine only, or :1935 for all interfaces
 -maxAttempts (from LPMS_MAX_ATTEMPTS) "a\nb": write a number from 0 to 10
 -jobs (from lpms.conf:5) "many": write a number from 0 to 256`))

@@ -148,7 +148,7 @@ func urlTo(to *string) func(string) error {
 		switch {
 		case len(v) > maxURL:
 			return fmt.Errorf("is %d bytes long: write at most %d", len(v), maxURL)
-		case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "", u.Fragment != "":
+		case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "", u.Fragment != "", u.Port() != "" && !isPort(u.Port()):
 			return errors.New("is no address to ask: write one like https://auth.example.com/lpms")
 		}
 		*to = v

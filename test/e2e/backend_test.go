@@ -363,6 +363,7 @@ func TestBackEndCommands(t *testing.T) {
 		"not found":          {[]string{"healthcheck", "http://" + s.http + "/nothing"}, 1, "404"},
 		"nobody there":       {[]string{"healthcheck", "http://127.0.0.1:1/"}, 1, "refused"},
 		"bench of what?":     {[]string{"bench", "-size", "large"}, 2, "1280x720"},
+		"presets of what?":   {[]string{"presets", "P720"}, 2, "usage"},
 		"bench of too much":  {[]string{"bench", "-size", "320x180", "twice"}, 2, "twice"},
 		"bench of no preset": {[]string{"bench", "-transcodingOptions", "P1"}, 2, "no preset"},
 		"bench":              {[]string{"bench", "-size", "160x96", "-bitrate", "200", "-transcodingOptions", "none", "-step", "1s", "-max", "2"}, 0, "carries at least 2 such streams"},
