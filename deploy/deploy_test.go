@@ -80,7 +80,7 @@ func TestUnit(t *testing.T) {
 	require.ElementsMatch(t, []string{"Unit", "Service", "Install"}, slices.Collect(maps.Keys(u)))
 	service := u["Service"]
 	for key, want := range map[string]string{
-		"DynamicUser": "yes", "ProtectSystem": "strict", "NoNewPrivileges": "yes", "Restart": "always", "RestartPreventExitStatus": "2",
+		"DynamicUser": "yes", "ProtectSystem": "strict", "NoNewPrivileges": "yes", "Restart": "always", "RestartPreventExitStatus": "78",
 		"LimitNOFILE": "65536", "MemoryMax": "80%", "EnvironmentFile": "-/etc/default/lpms", "CapabilityBoundingSet": "",
 	} {
 		require.Equal(t, []string{want}, service[key], key)

@@ -352,7 +352,7 @@ func (b *HLSBuffer) EndRendition(rendition string) error {
 		return ErrNotFound
 	}
 	if !w.closed {
-		w.closed, w.left, w.resting = true, !b.ended, false
+		w.closed, w.left, w.resting = true, !b.ended || w.resting, false
 		b.republish()
 	}
 	return nil

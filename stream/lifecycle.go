@@ -87,7 +87,8 @@ func (b *HLSBuffer) clear(retire bool) {
 }
 
 // Next is what a presentation that follows at the same URLs begins with, when this one takes
-// no more segments: see BeginAt. Both are 0 when there never was a segment.
+// no more segments: see BeginAt. Before the first segment it is what this one was told itself,
+// 0 by default.
 func (b *HLSBuffer) Next() (sequence, discontinuities uint64) {
 	b = b.root()
 	b.mu.Lock()
@@ -99,10 +100,11 @@ func (b *HLSBuffer) Next() (sequence, discontinuities uint64) {
 	return max(b.cfg.FirstSequence, b.floor), b.firstBreaks
 }
 
-// BeginAt makes a presentation that has no segment yet begin at the number given, if the clock
-// (HLSConfig.FirstSequence) is not past it, and with a discontinuity sequence. Numbers must
-// never go back at a URL (RFC 8216bis, section 6.2.1).
+// BeginAt makes a presentation that has no segment yet begin at the number given, or at the
+// clock when that is past it, and with a discontinuity sequence. Neither may go back at a URL
+// (RFC 8216bis, section 6.2.1). With an HLSConfig.FirstSequence, the number is that.
 func (b *HLSBuffer) BeginAt(sequence, discontinuities uint64) {
+	b = b.root()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.floor, b.firstBreaks = sequence, discontinuities

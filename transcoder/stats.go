@@ -54,7 +54,7 @@ func (t *Transcoder) Stats() Stats {
 		}
 	}
 	for j := range t.working {
-		if oldest.IsZero() || j.due.Before(oldest) {
+		if !j.kept && (oldest.IsZero() || j.due.Before(oldest)) {
 			oldest = j.due
 		}
 	}

@@ -689,3 +689,23 @@ func TestNothingWantedNothingSkipped(t *testing.T) {
 		require.Empty(t, r.kinds(Skipped))
 	})
 }
+
+// What was kept for whoever comes is made late, but nobody has waited for it.
+func TestKeptSegmentIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newEngine(1, takes(s)), newBuffer(), Options{})
+		r.publish(1)
+		r.add()
+		time.Sleep(1900 * time.Millisecond)
+		require.NoError(t, r.SetRenditions(ladderOf("a")))
+		time.Sleep(900 * time.Millisecond)
+		st := r.Stats()
+		require.Equal(t, 1, st.Working)
+		require.Zero(t, st.Waiting)
+		r.add()
+		time.Sleep(s / 2)
+		require.Equal(t, s/2, r.Stats().Waiting)
+		time.Sleep(5 * s)
+		r.end()
+	})
+}

@@ -42,6 +42,10 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:]))
 }
 
+// badSettings is the exit code that deploy/lpms.service knows: EX_CONFIG of sysexits.h. A crash
+// of Go is 2.
+const badSettings = 78
+
 // run returns the exit code.
 func run(ctx context.Context, args []string) int {
 	if len(args) > 0 {
@@ -59,7 +63,7 @@ func run(ctx context.Context, args []string) int {
 	}
 	if err = errors.Join(err, settings.CheckEnv(os.Environ())); err != nil {
 		fmt.Fprintf(os.Stderr, "%v\nSee lpms -help.\n", err)
-		return 2
+		return badSettings
 	}
 	logTo(s.V)
 	defer glog.Flush()

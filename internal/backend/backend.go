@@ -39,6 +39,7 @@ type Backend struct {
 	engine  transcoder.Engine
 	pushed  *push.Handler // or nil
 	webhook http.Client
+	asked   questions // about those who push
 	meter   meter
 	thumbs  thumbnails
 
@@ -51,7 +52,8 @@ type Backend struct {
 	ctx      context.Context // of Run; shows live as long as it
 	shows    map[string]*show
 	admitted []admission // RTMP publishers between the callbacks of the server, oldest first
-	numbers  uint64      // beyond those of all segments of shows that are forgotten
+	// Beyond the media sequences and discontinuity sequences of all shows that are forgotten.
+	numbers, breaks uint64
 
 	generations int // of shows: each has presentations of its own
 
@@ -248,12 +250,12 @@ func (b *Backend) numbersAfter(old *show) (sequence, discontinuities uint64) {
 	if old != nil {
 		sequence, discontinuities = old.buf.Next()
 	}
-	return max(sequence, b.numbers), discontinuities
+	return max(sequence, b.numbers), max(discontinuities, b.breaks)
 }
 
 // forget forgets a show. The caller holds mu.
 func (b *Backend) forget(s *show) {
-	b.numbers, _ = b.numbersAfter(s)
+	b.numbers, b.breaks = b.numbersAfter(s)
 	delete(b.shows, s.name)
 }
 
@@ -316,7 +318,7 @@ func (b *Backend) admit(path string) (string, error) {
 // refused afterwards leaves its own behind. The caller holds mu.
 func (b *Backend) keep(a admission, now time.Time) {
 	a.at = now
-	b.admitted = slices.DeleteFunc(b.admitted, func(old admission) bool { return old.path == a.path })
+	b.admitted = slices.DeleteFunc(b.admitted, func(old admission) bool { return old.path == a.path && old.name == a.name })
 	b.admitted = append(b.admitted, a)
 	for len(b.admitted) > maxAdmitted || now.Sub(b.admitted[0].at) > admissionTime {
 		b.admitted = slices.Delete(b.admitted, 0, 1)

@@ -49,6 +49,7 @@ type controller struct {
 	tried   time.Time // when one came back
 	calm    time.Duration
 	sheds   uint64
+	missing int // renditions that streams with a publisher go without
 }
 
 func newController() *controller {
@@ -82,18 +83,16 @@ func (c *controller) step(now time.Time, cpu float64, loads []load) {
 	case now.Sub(c.trouble) >= c.calm && now.Sub(c.changed) >= c.calm:
 		if c.giveBack(cpu, loads) {
 			c.changed, c.tried = now, now
-		} else if len(c.order) == 0 {
+		} else if c.missing == 0 {
 			c.calm = calmTime
 		}
 	}
-}
-
-// total is how many renditions are shed.
-func (c *controller) total() (n int) {
-	for _, k := range c.shed {
-		n += k
+	c.missing = 0
+	for _, l := range loads {
+		if !l.idle {
+			c.missing += c.shed[l.name]
+		}
 	}
-	return n
 }
 
 // active is what a stream costs now.

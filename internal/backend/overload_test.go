@@ -29,6 +29,14 @@ func (m *machine) work() (sum float64) {
 	return sum
 }
 
+// total is how many renditions are shed, of all streams.
+func (c *controller) total() (n int) {
+	for _, k := range c.shed {
+		n += k
+	}
+	return n
+}
+
 // run lets seconds pass.
 func (m *machine) run(seconds int) {
 	for range seconds {
@@ -162,6 +170,7 @@ func TestControllerProperties(t *testing.T) {
 				require.LessOrEqual(t, n, have[name])
 			}
 			require.Len(t, c.order, c.total())
+			require.Equal(t, c.total(), c.missing, "all have publishers")
 			require.LessOrEqual(t, c.calm, maxCalm)
 		}
 	})
@@ -186,4 +195,6 @@ func TestStreamsWithoutPublisherAreLeftAlone(t *testing.T) {
 	}
 	both.run(60)
 	require.Equal(t, map[string]int{last: 1}, both.c.shed, "the other has all it wants, and this one is remembered")
+	require.Zero(t, both.c.missing)
+	require.Equal(t, calmTime, both.c.calm)
 }

@@ -22,13 +22,17 @@ type pushedShow struct{ *show }
 // who goes on comes with the same query. Without one, all who may publish are the same.
 func (b *Backend) authorizePush(r *http.Request, name string) (t push.Ticket, err error) {
 	path := pushPath(r, name)
-	if b.opts.AuthWebhookURL != "" {
+	ask := func(ctx context.Context) (admission, error) { return b.authorize(ctx, "http://"+r.Host, path) }
+	var a admission
+	if b.opts.AuthWebhookURL == "" {
+		a, err = ask(r.Context())
+	} else {
 		t.Owner = path
 		if b.isPushed(path) {
 			return t, nil
 		}
+		a, err = b.asked.ask(r.Context(), path, ask)
 	}
-	a, err := b.authorize(r.Context(), "http://"+r.Host, path)
 	if err != nil {
 		return t, pushRefusal(err)
 	}
@@ -71,6 +75,7 @@ func pushRefusal(err error) error {
 
 // openPush makes the presentation of a publisher that pushes, and was admitted.
 func (b *Backend) openPush(ctx context.Context, r push.Request) (push.Show, error) {
+	defer b.asked.forget(r.Ticket.Owner)
 	a, ok := r.Ticket.Value.(admission)
 	if !ok { // its stream ended while this segment was on its way
 		var err error

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/livepeer/lpms/internal/status"
 	"github.com/livepeer/lpms/internal/testsignal"
 )
 
@@ -85,25 +86,53 @@ func TestPushIsAnsweredAtTheEnd(t *testing.T) {
 	<-b.Ready()
 	body, upload := io.Pipe()
 	answer := make(chan *http.Response, 1)
+	client := &http.Client{Transport: &http.Transport{ExpectContinueTimeout: time.Minute}}
 	go func() {
-		resp, err := http.Post("http://"+b.HTTPAddr().String()+"/live/a/0.ts", "video/mp2t", body)
+		req, _ := http.NewRequest(http.MethodPut, "http://"+b.HTTPAddr().String()+"/live/a/0.ts", body)
+		req.Header.Set("Expect", "100-continue") // the body is sent when the server reads it
+		resp, err := client.Do(req)
 		if assert.NoError(t, err) {
 			resp.Body.Close()
 		}
 		answer <- resp
 	}()
-	_, err = upload.Write(make([]byte, 188)) // returns when the transport has it
-	require.NoError(t, err)
 	_, err = upload.Write(make([]byte, 188))
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return b.pushed.Requests() == 1 }, 30*time.Second, time.Millisecond)
 	cancel()
 	resp := <-answer
 	upload.Close()
 	require.NoError(t, <-done)
 	require.NotNil(t, resp)
 	require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
-	http.DefaultClient.CloseIdleConnections()
+	client.CloseIdleConnections()
+}
+
+// Segments that come together when a stream begins are one question.
+func TestOneQuestionForSegmentsThatComeTogether(t *testing.T) {
+	var asked atomic.Int32
+	both := make(chan struct{})
+	hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		asked.Add(1)
+		<-both
+	}))
+	defer hook.Close()
+	r := run(t, Options{AuthWebhookURL: hook.URL})
+	defer r.webhook.CloseIdleConnections()
+	seg := transportStream(t, "-bf 0")
+	codes := make(chan int, 3)
+	for n := range cap(codes) {
+		go func() {
+			code, _ := r.push(t, fmt.Sprintf("/live/a/%d.ts?token=once", n), seg)
+			codes <- code
+		}()
+	}
+	r.until(t, "the question", func(status.Status) bool { return asked.Load() > 0 })
+	close(both)
+	for range cap(codes) {
+		require.Equal(t, http.StatusOK, <-codes)
+	}
+	require.EqualValues(t, 1, asked.Load())
+	require.Empty(t, r.asked.asked, "nothing is left of it")
 }
 
 // A name that is live is not pushed to, and there are as many streams as allowed.

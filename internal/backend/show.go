@@ -249,20 +249,22 @@ func (s *show) wanted(now time.Time) (made []ffmpeg.Rendition, resting, shed []s
 // inDemand reports whether a rendition is to be made, if there is room: somebody watches it,
 // or nothing is known of it that could be listed. The caller holds mu.
 func (s *show) inDemand(name string, now time.Time) bool {
-	return !s.opts.OnDemand || now.Sub(s.touched[name]) <= s.watchTime() || !s.buf.Listed(name)
+	return !s.opts.OnDemand || now.Sub(s.touched[name]) <= s.watchTime() ||
+		!s.buf.Listed(name) && !s.buf.Resting(name)
 }
 
 // apply makes the transcoder do what is wanted. It is called by the goroutine of the show.
 func (s *show) apply(now time.Time) {
 	s.mu.Lock()
-	made, resting, shed := s.wanted(now)
+	made, resting, _ := s.wanted(now)
 	s.mu.Unlock()
 	if err := s.tr.SetRenditions(made, resting...); err != nil {
 		s.opts.Warnf("stream %s: %v", s.name, err)
 		return
 	}
-	for _, name := range shed { // one that was resting when it was shed
-		if s.buf.Resting(name) {
+	names := namesOf(made)
+	for _, name := range s.buf.Renditions() { // shed while it rested, or of another ladder
+		if s.buf.Resting(name) && !slices.Contains(resting, name) && !slices.Contains(names, name) {
 			_ = s.buf.EndRendition(name)
 		}
 	}

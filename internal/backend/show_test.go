@@ -57,6 +57,7 @@ type rig struct {
 	engine *simulated
 	ctx    context.Context
 	clock  time.Duration
+	info   *stream.RenditionInfo
 }
 
 var (
@@ -86,7 +87,7 @@ func rigFor(t *testing.T, o Options, speed int64) *rig {
 		cancel()
 		b.running.Wait()
 	})
-	return &rig{Backend: b, show: s, t: t, engine: e, ctx: ctx}
+	return &rig{Backend: b, show: s, t: t, engine: e, ctx: ctx, info: full}
 }
 
 // balanced has its load watched.
@@ -100,7 +101,7 @@ func (r *rig) add(bitrate int) {
 	const d = 2 * time.Second
 	r.clock += d
 	_, err := r.buf.Append(stream.Source, stream.Segment{
-		Data: make([]byte, bitrate/8*2), Start: r.clock, Duration: d, Independent: true, Info: full, Arrived: time.Now(),
+		Data: make([]byte, bitrate/8*2), Start: r.clock, Duration: d, Independent: true, Info: r.info, Arrived: time.Now(),
 	})
 	require.NoError(r.t, err)
 	synctest.Wait()
@@ -298,12 +299,50 @@ func TestNumbersNeverGoBack(t *testing.T) {
 
 		r.show = next
 		r.add(3e6)
-		before, _ = next.buf.Next()
+		before, breaks = next.buf.Next()
 		next.buf.End()
 		time.Sleep(2 * endedRetention)
 		synctest.Wait()
 		require.Nil(t, r.find("a"), "forgotten")
-		sequence, _ = reopen(status.Push).buf.Next()
+		sequence, discontinuities = reopen(status.Push).buf.Next()
 		require.Equal(t, before, sequence)
+		require.Equal(t, breaks, discontinuities)
+	})
+}
+
+// What rested when the stream ended is not made for the end, and is not listed then: it has no
+// segments.
+func TestOnDemandAtTheEnd(t *testing.T) {
+	for name, shed := range map[string]int{"resting": 0, "one of them shed": 1} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := rigFor(t, Options{OnDemand: true, Renditions: []ffmpeg.Rendition{p360, p144}}, plenty)
+				r.publish(10 * time.Second)
+				r.setShed(shed)
+				synctest.Wait()
+				r.add(3e6)
+				r.show.end()
+				r.buf.End()
+				time.Sleep(5 * time.Second)
+				synctest.Wait()
+				require.Empty(t, r.tr.Renditions())
+				master, err := r.buf.MasterPlaylist(t.Context(), "a")
+				require.NoError(t, err)
+				require.Equal(t, 1, strings.Count(string(master.Raw), "#EXT-X-STREAM-INF"), string(master.Raw))
+			})
+		})
+	}
+}
+
+// A rendition that rested leaves with the ladder that it was of.
+func TestOnDemandWithAnotherLadder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := rigFor(t, Options{OnDemand: true, Renditions: []ffmpeg.Rendition{p360, p144}}, plenty)
+		r.publish(10 * time.Second)
+		require.True(t, r.buf.Listed("P360p30fps16x9"))
+		r.info = &stream.RenditionInfo{Codecs: full.Codecs, Width: 320, Height: 180, FrameRate: 30}
+		r.publish(10 * time.Second)
+		require.False(t, r.buf.Listed("P360p30fps16x9"), "it would be larger than the source")
+		require.True(t, r.buf.Listed("P144p30fps16x9"))
 	})
 }

@@ -24,7 +24,7 @@ func (b *Backend) Status() status.Status {
 		},
 	}
 	b.overload.Lock()
-	st.Machine.Shed, st.Machine.Sheds = b.overload.total(), b.overload.sheds
+	st.Machine.Shed, st.Machine.Sheds = b.overload.missing, b.overload.sheds
 	b.overload.Unlock()
 	st.Machine.Overloaded = st.Machine.Shed > 0
 	for _, s := range b.all() {

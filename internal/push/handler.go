@@ -206,13 +206,6 @@ func (h *Handler) leave(q *request) {
 	}
 }
 
-// Requests is how many are there.
-func (h *Handler) Requests() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.cancels)
-}
-
 // Close ends all streams, interrupts the requests that are there and refuses those to come.
 // It returns when they are answered and every Show is closed. It may be called again.
 func (h *Handler) Close() {

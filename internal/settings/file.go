@@ -28,17 +28,18 @@ func (p *parser) configFile() {
 	names := p.names()
 	seen := map[string]int{}
 	for i, line := range strings.Split(strings.TrimPrefix(text, "\ufeff"), "\n") {
-		name, value, ok := configLine(line)
-		if !ok {
+		line = uncomment(line)
+		if line == "" {
 			continue
 		}
+		name, value, alone := configLine(line)
 		from := fmt.Sprintf("%s:%d", filepath.Base(path), i+1)
 		switch {
 		case name == "config" || name == "version" || name == "help":
 			p.stray(from, name+" has no meaning in a file: remove the line")
 		case !slices.Contains(names, name):
 			p.stray(from, "there is no setting "+quote(name)+suggest(name, names, ""))
-		case value == alone && !p.isTruth(name):
+		case alone && !p.isTruth(name):
 			p.stray(from, name+" has no value: write it behind the name")
 		case seen[name] > 0:
 			p.stray(from, fmt.Sprintf("%s stands in line %d too: remove one of them", name, seen[name]))
@@ -49,28 +50,27 @@ func (p *parser) configFile() {
 	}
 }
 
-// alone is the value of a name that stands in a line by itself.
-const alone = "true"
-
-// configLine splits "name value" or "name=value". A name alone is "name true". Comments begin
-// with # at the start of the line, or behind a space.
-func configLine(line string) (name, value string, ok bool) {
+// uncomment takes comments out, which begin with # at the start of the line or behind a space.
+func uncomment(line string) string {
 	line = strings.TrimSpace(line)
-	if line == "" || line[0] == '#' {
-		return "", "", false
+	if strings.HasPrefix(line, "#") {
+		return ""
 	}
-	if i := strings.Index(line, " #"); i > 0 {
-		line = strings.TrimSpace(line[:i])
-	}
-	name, value = line, alone
+	line, _, _ = strings.Cut(line, " #")
+	return strings.TrimSpace(line)
+}
+
+// configLine splits "name value" or "name=value". A name alone is "name true".
+func configLine(line string) (name, value string, alone bool) {
+	name, value, alone = line, "true", true
 	if i := strings.IndexFunc(line, func(r rune) bool { return r == '=' || unicode.IsSpace(r) }); i >= 0 {
-		name, value = line[:i], strings.TrimSpace(line[i:])
+		name, value, alone = line[:i], strings.TrimSpace(line[i:]), false
 		value = strings.TrimSpace(strings.TrimPrefix(value, "="))
 	}
 	if n := len(value); n >= 2 && value[0] == value[n-1] && (value[0] == '"' || value[0] == '\'') {
 		value = value[1 : n-1]
 	}
-	return strings.TrimLeft(name, "-"), value, true
+	return strings.TrimLeft(name, "-"), value, alone
 }
 
 // readFile reads a small regular file: a pipe or a device could block or never end.

@@ -65,7 +65,7 @@ func TestEveryFlag(t *testing.T) {
 }
 
 func TestPrecedence(t *testing.T) {
-	text := "# of the machine\r\nmaxSessions 5\nv=6\n  -preset = \"fast\" # because\nmonitor\nhttpIngest false\n\njobs\t4\n"
+	text := "# of the machine\r\ntestSignal true\nmaxSessions 5\nv=6\n  -preset = \"fast\" # because\nmonitor\nhttpIngest false\n\njobs\t4\n"
 	args := []string{"-config", file(t, "lpms.conf", text)}
 	env := map[string]string{"LPMS_MAX_SESSIONS": "7", "LPMS_V": "8", "LPMS_JOBS": "", "LPMS_VERSION": "1"}
 
@@ -92,6 +92,7 @@ func TestPrecedence(t *testing.T) {
 			require.Equal(t, tt.preset, s.Preset)
 			require.Equal(t, s.Config == "", s.HTTPIngest)
 			require.Equal(t, s.Config != "", s.Monitor)
+			require.Equal(t, s.Config != "", len(s.TestSignals) == 1 && s.TestSignals[0] == "true")
 		})
 	}
 }

@@ -341,7 +341,7 @@ func TestBackEndRefusesBadSettings(t *testing.T) {
 			out, err := exec.CommandContext(t.Context(), backEnd, c.args...).CombinedOutput()
 			var exit *exec.ExitError
 			require.ErrorAs(t, err, &exit)
-			require.Equal(t, 2, exit.ExitCode())
+			require.Equal(t, 78, exit.ExitCode())
 			require.Contains(t, string(out), c.want)
 		})
 	}
@@ -369,8 +369,8 @@ func TestBackEndCommands(t *testing.T) {
 		"bench":              {[]string{"bench", "-size", "160x96", "-bitrate", "200", "-transcodingOptions", "none", "-step", "1s", "-max", "2"}, 0, "carries at least 2 such streams"},
 		"the port is taken":  {[]string{"-rtmpAddr", "127.0.0.1:0", "-httpAddr", s.http, "-cliAddr", "off"}, 1, "another server"},
 		"the admin's, too":   {[]string{"-rtmpAddr", "127.0.0.1:0", "-httpAddr", "127.0.0.1:0", "-cliAddr", s.admin}, 1, "-cliAddr"},
-		"no such file":       {[]string{"-config", "/nonexistent/lpms.conf"}, 2, "-config"},
-		"an unknown command": {[]string{"serve"}, 2, "serve"},
+		"no such file":       {[]string{"-config", "/nonexistent/lpms.conf"}, 78, "-config"},
+		"an unknown command": {[]string{"serve"}, 78, "serve"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
