@@ -101,6 +101,8 @@ func TestRestingRenditionEnds(t *testing.T) {
 			require.ErrorIs(t, <-failed, ErrNotFound, "who waits learns that nothing comes")
 			require.NotContains(t, master(), "a.m3u8")
 			require.Contains(t, master(), "source.m3u8")
+			require.NoError(t, b.EndRendition("a"))
+			require.NotContains(t, master(), "a.m3u8", "it has nothing that could be watched")
 		})
 	})
 }
