@@ -95,6 +95,6 @@ func benchOptions(ladder, preset, size string, bitrate, fps int) (o capacity.Opt
 	if err != nil {
 		return o, fmt.Errorf("-size %q: write a width and a height, such as 1280x720", size)
 	}
-	o.Signal = testsignal.Options{Name: "bench", Width: w, Height: h, FrameRate: fps, Bitrate: bitrate}
+	o.Signal = testsignal.Options{Name: "bench", Busy: true, Width: w, Height: h, FrameRate: fps, Bitrate: bitrate}
 	return o, nil
 }

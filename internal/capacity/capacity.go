@@ -44,6 +44,9 @@ const (
 	// startTime is how long encoders and decoders have to open.
 	startTime = 6 * time.Second
 	maxTrials = 12
+	// mostLag is how far behind the source a rendition may be: a segment of the signal. More is
+	// a queue, which grows.
+	mostLag = 2.0 // seconds
 )
 
 // Run tries numbers of streams, and returns the trial with the largest that was carried; its
@@ -94,6 +97,9 @@ func search(most int, carries func(n int) (ok bool, coresEach float64), stopped 
 		guess := (good + bad) / 2
 		if each > 0 && bad > most {
 			guess = int(float64(runtime.GOMAXPROCS(0)) / each)
+			if guess <= good { // it costs less than it seemed
+				guess = good + max(good/4, 1)
+			}
 		}
 		n = min(max(guess, good+1), bad-1)
 	}
@@ -174,6 +180,9 @@ func behind(st *status.Status, t *Trial, n int) string {
 			t.Lag = max(t.Lag, r.Lag)
 			if r.State != status.Live {
 				return fmt.Sprintf("%s of a stream is %s", r.Name, r.State)
+			}
+			if r.Lag > mostLag {
+				return fmt.Sprintf("%s of a stream is %.1f s behind", r.Name, r.Lag)
 			}
 		}
 	}

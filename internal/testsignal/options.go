@@ -20,11 +20,14 @@ type Options struct {
 	// pictures. Default 2 s.
 	Keyframe time.Duration
 	// Bitrate and AudioBitrate are in bit/s, 50,000 to 50,000,000 and 16,000 to 320,000. Defaults
-	// 2,500,000 and 96,000. The picture is easy: it may stay below.
+	// 2,500,000 and 96,000. The card is easy: it may stay below.
 	Bitrate, AudioBitrate int
 	// SampleRate of the sound in Hz, which is stereo: 16000, 22050, 24000, 32000, 44100 or 48000.
 	// Default 48000.
 	SampleRate int
+	// Busy shows, in place of the test card, a picture that moves everywhere and is noisy: for
+	// measurements, because the card is easy to encode.
+	Busy bool
 	// Duration ends the signal with io.EOF. Default 0: it does not end.
 	Duration time.Duration
 	// Unpaced gives packets as fast as they are read, on a clock that begins at Now. Default: no

@@ -28,6 +28,7 @@ type Source struct {
 	video   *ffmpeg.RawVideoEncoder
 	audio   *ffmpeg.RawAudioEncoder
 	card    *card
+	busy    *busy // or nil: the card is not shown
 	tone    *tone
 	pcm     []float32
 	started bool
@@ -51,6 +52,9 @@ func New(opts Options) (*Source, error) {
 		return nil, fmt.Errorf("testsignal: %w", err)
 	}
 	s.card = newCard(&s.opts)
+	if s.opts.Busy {
+		s.busy = newBusy(&s.opts)
+	}
 	return s, nil
 }
 
@@ -184,9 +188,15 @@ func (s *Source) leaveOut(elapsed time.Duration) {
 }
 
 func (s *Source) makeVideo(now time.Time) error {
-	sec, rest := s.line.wall(s.picture)
-	s.card.update(s.picture, sec, rest)
-	packets, err := s.video.Encode(s.picture, s.card.y, s.card.u, s.card.v)
+	shown := s.card.planes
+	if s.busy != nil {
+		shown = s.busy.planes
+		s.busy.update(s.picture)
+	} else {
+		sec, rest := s.line.wall(s.picture)
+		s.card.update(s.picture, sec, rest)
+	}
+	packets, err := s.video.Encode(s.picture, shown.y, shown.u, shown.v)
 	if err != nil {
 		return fmt.Errorf("testsignal: picture %d: %w", s.picture, err)
 	}
