@@ -37,11 +37,12 @@ func appendPacket(b []byte, p *stream.Packet, id uint32, chunkSize int, scratch 
 }
 
 // appendHeaders appends the messages that a player needs before the first packet under
-// h: metadata and sequence headers, at time t.
+// h: metadata, and sequence headers at time t. Metadata has no time: at any other than 0,
+// libavformat takes it for subtitles.
 func appendHeaders(b []byte, h *stream.Headers, t time.Duration, id uint32, chunkSize int) []byte {
 	ms := milliseconds(t)
 	if h.Metadata != nil {
-		m := rtmp.Message{Type: rtmp.TypeDataAMF0, Timestamp: ms, StreamID: id, Payload: h.Metadata}
+		m := rtmp.Message{Type: rtmp.TypeDataAMF0, StreamID: id, Payload: h.Metadata}
 		b = rtmp.AppendMessage(b, rtmp.DataChunkStream, &m, chunkSize)
 	}
 	if v, ok := h.Video.(h264parser.CodecData); ok {

@@ -20,7 +20,7 @@ const (
 func (b *Backend) wrapHTTP(hls http.Handler) http.Handler {
 	pages := hls // answers 404
 	if b.opts.WatchPage {
-		pages = watch.New(watch.Options{Status: b.Status, Thumbnail: b.thumbnail, RTMPPort: port(b.server.RTMPAddr())})
+		pages = watch.New(watch.Options{Status: b.Status, Thumbnail: b.thumbnail, RTMPPort: port(b.server.RTMPAddr()), PublishKey: b.opts.PublishKey != ""})
 	}
 	return b.opts.Metrics.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.Path
@@ -65,7 +65,21 @@ func (b *Backend) serveStream(hls http.Handler, w http.ResponseWriter, r *http.R
 			}
 		}
 	}
+	if name, ok := master(r.URL.Path); ok {
+		if s := b.find(name); s != nil {
+			s.awaitLadder(r.Context())
+		}
+	}
 	hls.ServeHTTP(w, r)
+}
+
+// master reads /stream/name.m3u8.
+func master(path string) (name string, ok bool) {
+	name, ok = strings.CutPrefix(path, streamPrefix)
+	if !ok {
+		return "", false
+	}
+	return strings.CutSuffix(name, ".m3u8")
 }
 
 // newest names the stream that began last, of those that are live and have media if there are

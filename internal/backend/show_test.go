@@ -346,3 +346,45 @@ func TestOnDemandWithAnotherLadder(t *testing.T) {
 		require.True(t, r.buf.Listed("P144p30fps16x9"))
 	})
 }
+
+// Players read the master playlist once, so the first who ask wait for the renditions.
+func TestFirstMasterPlaylistHasTheLadder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := rigFor(t, Options{Renditions: []ffmpeg.Rendition{p720, p360, p144}}, 60e6)
+		listed := make(chan string, 1)
+		go func() {
+			r.awaitLadder(t.Context())
+			master, err := r.buf.MasterPlaylist(t.Context(), "a")
+			if err != nil {
+				listed <- err.Error()
+				return
+			}
+			listed <- string(master.Raw)
+		}()
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		require.Empty(t, listed, "there is no segment yet")
+		r.publish(4 * time.Second)
+		require.Equal(t, 4, strings.Count(<-listed, "#EXT-X-STREAM-INF"))
+		begun := time.Now()
+		r.awaitLadder(t.Context())
+		require.Equal(t, begun, time.Now(), "all are there")
+	})
+}
+
+// A rendition that cannot be made holds nobody up for long.
+func TestFirstMasterPlaylistDoesNotWaitForever(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := rigFor(t, Options{Renditions: []ffmpeg.Rendition{p720}}, 1)
+		r.add(3e6)
+		begun := time.Now()
+		r.awaitLadder(t.Context())
+		require.Equal(t, ladderWait, time.Since(begun))
+		for range youngSegments {
+			r.add(3e6)
+		}
+		begun = time.Now()
+		r.awaitLadder(t.Context())
+		require.Zero(t, time.Since(begun))
+	})
+}

@@ -44,10 +44,11 @@ func (f *feed) render() []byte {
 // publicFeed is what anybody may know. Fields are named one by one, so that nothing new in
 // the status gets out by itself.
 type publicFeed struct {
-	Version  string         `json:"version"`
-	Now      time.Time      `json:"now"`
-	RTMPPort int            `json:"rtmpPort"` // 0: off
-	Streams  []publicStream `json:"streams"`
+	Version   string         `json:"version"`
+	Now       time.Time      `json:"now"`
+	RTMPPort  int            `json:"rtmpPort"`  // 0: off
+	KeyNeeded bool           `json:"keyNeeded"` // by publishers
+	Streams   []publicStream `json:"streams"`
 }
 
 type publicStream struct {
@@ -77,7 +78,7 @@ type publicRendition struct {
 }
 
 func (f *feed) public(s status.Status) publicFeed {
-	out := publicFeed{Version: s.Version, Now: s.Now, RTMPPort: f.opts.RTMPPort, Streams: []publicStream{}}
+	out := publicFeed{Version: s.Version, Now: s.Now, RTMPPort: f.opts.RTMPPort, KeyNeeded: f.opts.PublishKey, Streams: []publicStream{}}
 	for _, st := range s.Streams {
 		if !stream.ValidName(st.Name) {
 			continue

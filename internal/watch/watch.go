@@ -23,6 +23,8 @@ type Options struct {
 	// RTMPPort is the port in the RTMP addresses that the pages show. Default 0: RTMP is off,
 	// and no such address is shown.
 	RTMPPort int
+	// PublishKey says that publishers must give a key (NAME?key=KEY). It is never shown.
+	PublishKey bool
 }
 
 // handler serves the pages.

@@ -252,7 +252,7 @@ func full() status.Status {
 }
 
 func TestStreams(t *testing.T) {
-	h := watch.New(watch.Options{Status: full, Thumbnail: thumbnail, RTMPPort: 1935})
+	h := watch.New(watch.Options{Status: full, Thumbnail: thumbnail, RTMPPort: 1935, PublishKey: true})
 	var out bytes.Buffer
 	require.NoError(t, json.Indent(&out, []byte(text(t, get(h, "/streams.json"))), "", "  "))
 	golden, err := os.ReadFile("testdata/streams.json")

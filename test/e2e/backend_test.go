@@ -159,6 +159,10 @@ func TestBackEndDefaultLadder(t *testing.T) {
 		names = append(names, strings.TrimSuffix(strings.TrimPrefix(v.uri, "ladder/"), ".m3u8"))
 	}
 	require.Equal(t, "source", names[0])
+	// An RTMP player that joins late is told of pictures and sound only.
+	kinds, _, err := run(t.Context(), "ffprobe", "-v", "error", "-show_entries", "stream=codec_type", "-of", "csv=p=0", "rtmp://"+s.rtmp+"/ladder")
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []string{"video", "audio"}, strings.Fields(kinds))
 	got := followAll(t, s.server, "ladder", names...)
 	publisher.succeed(t, time.Minute)
 	all := got()

@@ -16,8 +16,8 @@ export const ingest = port => `${server(port)}/live`
 
 const server = port => `rtmp://${host}${port === 1935 ? '' : `:${port}`}`
 
-export const ffmpeg = port => 'ffmpeg -re -f lavfi -i testsrc2=size=1280x720:rate=30 -f lavfi -i sine ' +
-  `-c:v libx264 -preset veryfast -g 60 -pix_fmt yuv420p -c:a aac -f flv ${ingest(port)}/hello_world`
+export const ffmpeg = (port, key) => 'ffmpeg -re -f lavfi -i testsrc2=size=1280x720:rate=30 -f lavfi -i sine ' +
+  `-c:v libx264 -preset veryfast -g 60 -pix_fmt yuv420p -c:a aac -f flv '${ingest(port)}/hello_world${key}'`
 
 export const frame = name =>
   `<iframe src="${origin}/watch/${name}?embed=1" width="640" height="360" allow="autoplay; fullscreen" allowfullscreen></iframe>`

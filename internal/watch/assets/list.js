@@ -17,7 +17,7 @@ const seen = new IntersectionObserver(entries => {
 function show(feed) {
   byId('trouble').hidden = true
   set(byId('version'), feed.version ?? '')
-  fillGuide(byId('guide'), feed.rtmpPort)
+  fillGuide(byId('guide'), feed.rtmpPort, feed.keyNeeded)
   const names = new Set(feed.streams.map(s => s.name))
   for (const [name, card] of cards) {
     if (names.has(name)) continue
