@@ -104,7 +104,7 @@ func (b *HLSBuffer) MediaPlaylist(ctx context.Context, rendition string) (*Playl
 		version := b.Version()
 		v := b.find(rendition)
 		switch {
-		case v == nil || v.closed && !v.ended || v.resting && v.ended:
+		case v == nil || !v.listedInMaster():
 			return nil, ErrNotFound
 		case !v.resting:
 			return v.playlist(), nil

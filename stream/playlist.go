@@ -300,6 +300,8 @@ type view struct {
 	rendered *Playlist
 }
 
+// listedInMaster reports whether players may choose it: it has a playlist, or will have one
+// when it is asked for.
 func (v *view) listedInMaster() bool {
 	return (!v.closed || v.ended) && !(v.resting && v.ended)
 }

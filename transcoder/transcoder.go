@@ -209,10 +209,10 @@ func (t *Transcoder) Renditions() []ffmpeg.Rendition {
 // SetRenditions changes what is made, from the next segment on. A rendition whose name is
 // not there any more leaves the presentation at once (stream.HLSBuffer.EndRendition), or
 // rests there when it is named in resting (RestRendition); the playlist of one that comes back
-// later begins anew. Renditions are told apart by name: one that
-// stays may change its profile. The maps in them must not be changed afterwards. When nothing was
-// wanted so far, the newest segment that the source has is made at once. Every change opens a new session of the engine. ErrRenditions
-// is as in New; nothing has changed then.
+// later begins anew. Renditions are told apart by name: one that stays may change its profile. The
+// maps in them must not be changed afterwards. When nothing was wanted so far, the newest segment
+// that the source has is made at once. Every change opens a new session of the engine.
+// ErrRenditions is as in New; nothing has changed then.
 func (t *Transcoder) SetRenditions(renditions []ffmpeg.Rendition, resting ...string) error {
 	if err := Check(renditions); err != nil {
 		return err

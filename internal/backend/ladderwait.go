@@ -47,14 +47,8 @@ func (s *show) laddered() bool {
 	if len(segs) == 0 || len(segs) > youngSegments {
 		return true
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.planned { // follow has not looked yet
-		s.note(segs[len(segs)-1])
-	}
-	made, _, _ := s.wanted(time.Now())
-	for _, r := range made {
-		if !s.buf.Listed(r.Profile.Name) {
+	for _, name := range s.expected(segs) {
+		if !s.buf.Listed(name) {
 			return false
 		}
 	}

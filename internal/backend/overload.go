@@ -61,9 +61,11 @@ func newController() *controller {
 func (c *controller) step(now time.Time, cpu float64, loads []load) {
 	c.forget(loads)
 	late := false
+	var live []load
 	for _, l := range loads {
-		if !l.idle && l.skipped > c.skipped[l.name] || l.segment > 0 && l.waiting.Seconds() > lateSegments*l.segment.Seconds() {
-			late = true
+		if !l.idle {
+			live = append(live, l)
+			late = late || l.skipped > c.skipped[l.name] || l.segment > 0 && l.waiting.Seconds() > lateSegments*l.segment.Seconds()
 		}
 		c.skipped[l.name] = l.skipped
 	}
@@ -77,29 +79,24 @@ func (c *controller) step(now time.Time, cpu float64, loads []load) {
 			c.calm = min(2*c.calm, maxCalm)
 		}
 		c.tried = time.Time{}
-		if c.take(loads) {
+		if c.take(live) {
 			c.changed = now
 		}
 	case now.Sub(c.trouble) >= c.calm && now.Sub(c.changed) >= c.calm:
-		if c.giveBack(cpu, loads) {
+		if c.giveBack(cpu, live) {
 			c.changed, c.tried = now, now
 		} else if c.missing == 0 {
 			c.calm = calmTime
 		}
 	}
 	c.missing = 0
-	for _, l := range loads {
-		if !l.idle {
-			c.missing += c.shed[l.name]
-		}
+	for _, l := range live {
+		c.missing += c.shed[l.name]
 	}
 }
 
 // active is what a stream costs now.
 func (c *controller) active(l *load) (sum float64) {
-	if l.idle {
-		return 0
-	}
 	for _, cost := range l.costs[c.shed[l.name]:] {
 		sum += cost
 	}
@@ -130,33 +127,30 @@ func (c *controller) take(loads []load) bool {
 func (c *controller) largest(loads []load) int {
 	best, most := -1, 0.0
 	for i, l := range loads {
-		if n := c.shed[l.name]; !l.idle && n < len(l.costs) && l.costs[n] > most {
+		if n := c.shed[l.name]; n < len(l.costs) && l.costs[n] > most {
 			best, most = i, l.costs[n]
 		}
 	}
 	return best
 }
 
-// giveBack lets the rendition come back that was shed last of the streams that are live, when
+// giveBack lets the rendition come back that was shed last of those of the streams given, when
 // there is room for it.
-func (c *controller) giveBack(cpu float64, loads []load) bool {
-	total := 0.0
-	live := make(map[string]*load)
-	for i := range loads {
-		total += c.active(&loads[i])
-		if l := &loads[i]; !l.idle {
-			live[l.name] = l
-		}
-	}
+func (c *controller) giveBack(cpu float64, live []load) bool {
+	loadOf := func(name string) int { return slices.IndexFunc(live, func(l load) bool { return l.name == name }) }
 	last := len(c.order) - 1
-	for last >= 0 && live[c.order[last]] == nil {
+	for last >= 0 && loadOf(c.order[last]) < 0 {
 		last--
 	}
 	if last < 0 {
 		return false
 	}
 	name := c.order[last]
-	cost := live[name].costs[c.shed[name]-1]
+	total := 0.0
+	for j := range live {
+		total += c.active(&live[j])
+	}
+	cost := live[loadOf(name)].costs[c.shed[name]-1]
 	// A rendition costs the processor as much as those that are made, for its size; without
 	// any, the decoder has to be started: try.
 	if total > 0 && cpu*(1+cost/total) > fullCPU {

@@ -24,7 +24,9 @@ func newMachine(capacity float64, loads ...load) *machine {
 
 func (m *machine) work() (sum float64) {
 	for i := range m.loads {
-		sum += m.c.active(&m.loads[i])
+		if !m.loads[i].idle {
+			sum += m.c.active(&m.loads[i])
+		}
 	}
 	return sum
 }

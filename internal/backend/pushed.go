@@ -109,13 +109,7 @@ func (s pushedShow) Buffer() *stream.HLSBuffer { return s.buf }
 
 // Renditions implements push.Show: those that are made now.
 func (s pushedShow) Renditions() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if segs := s.buf.SegmentsAfter(stream.Source, 0); !s.planned && len(segs) > 0 {
-		s.note(segs[len(segs)-1]) // an answer may come before the show has looked
-	}
-	made, _, _ := s.wanted(time.Now())
-	return namesOf(made)
+	return s.expected(s.buf.SegmentsAfter(stream.Source, 0))
 }
 
 func namesOf(rs []ffmpeg.Rendition) []string {

@@ -253,6 +253,18 @@ func (s *show) inDemand(name string, now time.Time) bool {
 		!s.buf.Listed(name) && !s.buf.Resting(name)
 }
 
+// expected names the renditions that are made, or are about to be: the source has the segments
+// given, and follow may not have looked at them yet.
+func (s *show) expected(segs []*stream.Segment) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.planned && len(segs) > 0 {
+		s.note(segs[len(segs)-1])
+	}
+	made, _, _ := s.wanted(time.Now())
+	return namesOf(made)
+}
+
 // apply makes the transcoder do what is wanted. It is called by the goroutine of the show.
 func (s *show) apply(now time.Time) {
 	s.mu.Lock()
@@ -275,9 +287,9 @@ func (s *show) load(now time.Time) load {
 	stats := s.tr.Stats()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := load{name: s.name, waiting: stats.Waiting, segment: max(s.buf.TargetDuration(), time.Second), skipped: stats.Skipped}
-	if !s.live {
-		l.idle, l.waiting = true, 0
+	l := load{
+		name: s.name, waiting: stats.Waiting, segment: max(s.buf.TargetDuration(), time.Second),
+		skipped: stats.Skipped, idle: !s.live,
 	}
 	for _, r := range s.rungs {
 		if s.inDemand(r.Profile.Name, now) {

@@ -16,8 +16,8 @@ type busy struct {
 
 const (
 	reach     = 48 // pixels that the picture moves in each direction
-	tilesDown = 3  // parts that move on their own
-	tiles     = 4 * tilesDown
+	across    = 4  // parts that move on their own
+	down      = 3
 	grainSize = 1 << 16
 )
 
@@ -65,9 +65,9 @@ func (b *busy) cloud(plane []byte, width int, middle, amplitude float64) {
 
 // update draws picture n.
 func (b *busy) update(n int64) {
-	for i := range tiles {
-		x, y := i/tilesDown, i%tilesDown
-		r := rect{b.w * x * tilesDown / tiles, b.h * y / tilesDown, b.w * (x + 1) * tilesDown / tiles, b.h * (y + 1) / tilesDown}.even()
+	for i := range across * down {
+		x, y := i/down, i%down
+		r := rect{b.w * x / across, b.h * y / down, b.w * (x + 1) / across, b.h * (y + 1) / down}.even()
 		turn := float64(n) / 30 * (0.6 + 0.2*float64(i%5))
 		dx := reach + int(float64(reach)*0.95*math.Sin(turn+float64(i)))
 		dy := reach + int(float64(reach)*0.95*math.Sin(turn*0.7+float64(2*i)))
