@@ -147,13 +147,7 @@ func TestBackEndDefaultLadder(t *testing.T) {
 	s := serveBackEnd(t)
 	sent := makeClip(t, "natural", natural)
 	publisher := publish(t, sent, "rtmp://"+s.rtmp+"/live/ladder")
-	var vs []variant
-	wait(t, "all renditions", func() bool {
-		_, body := s.get(t, s.masterURL("ladder"))
-		vs = variants(t, string(body))
-		st := s.status(t)
-		return len(vs) > 1 && len(vs) == len(st.Streams[0].Renditions)
-	})
+	vs := s.ladder(t, "ladder")
 	var names []string
 	for _, v := range vs {
 		names = append(names, strings.TrimSuffix(strings.TrimPrefix(v.uri, "ladder/"), ".m3u8"))

@@ -29,11 +29,11 @@ func chromium(t testing.TB) string {
 	return ""
 }
 
-// browserModules is where scripts/test-deps.sh puts playwright-core and hls.js.
-func browserModules(t testing.TB) string {
+// nodeModules is where scripts/test-deps.sh puts what the scripts of testdata need.
+func nodeModules(t testing.TB) string {
 	t.Helper()
 	dir := filepath.Join(repository, ".cache", "browser", "node_modules")
-	for _, file := range []string{"playwright-core/package.json", "hls.js/dist/hls.min.js"} {
+	for _, file := range []string{"playwright-core/package.json", "hls.js/dist/hls.min.js", "hls-parser/package.json"} {
 		if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
 			require.NoError(t, missing(file))
 		}
@@ -78,14 +78,18 @@ func site(t testing.TB, modules string) string {
 // runs, again when it has run for some seconds more, and at the end of the stream.
 func browse(t testing.TB, s *server, name string, seconds int, screenshot string) *process {
 	t.Helper()
+	return node(t, "play.js", chromium(t), filepath.Join(t.TempDir(), "profile"),
+		site(t, nodeModules(t))+"/?src="+url.QueryEscape(s.masterURL(name)), strconv.Itoa(seconds), screenshot)
+}
+
+// node starts a script of testdata.
+func node(t testing.TB, script string, args ...string) *process {
+	t.Helper()
 	if _, err := exec.LookPath("node"); err != nil {
 		require.NoError(t, missing("node"))
 	}
-	program, modules := chromium(t), browserModules(t)
-	dir := t.TempDir()
-	cmd := exec.Command("node", filepath.Join("testdata", "play.js"), program, filepath.Join(dir, "profile"),
-		site(t, modules)+"/?src="+url.QueryEscape(s.masterURL(name)), strconv.Itoa(seconds), screenshot)
-	cmd.Env = append(os.Environ(), "NODE_PATH="+modules, "HOME="+dir)
+	cmd := exec.Command("node", append([]string{filepath.Join("testdata", script)}, args...)...)
+	cmd.Env = append(os.Environ(), "NODE_PATH="+nodeModules(t), "HOME="+t.TempDir())
 	return launch(t, cmd)
 }
 

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -40,10 +39,10 @@ func TestBackEndReaders(t *testing.T) {
 	})
 	vs := s.ladder(t, "readers")
 	before := s.status(t).Machine
-	parser := parse(t, s.masterURL("readers"), seconds)
+	parser := node(t, "parse.js", s.masterURL("readers"), strconv.Itoa(seconds))
 	var browser *process
 	if seconds >= 60 {
-		browser = script(t, "follow.js", "http://"+s.http+"/watch/readers", strconv.Itoa(seconds))
+		browser = node(t, "follow.js", chromium(t), "http://"+s.http+"/watch/readers", strconv.Itoa(seconds))
 	}
 	a := newAudience(t, s.server, vs, 20)
 	defer a.leave()
@@ -150,21 +149,6 @@ func (s *backEndServer) compareStarts(t testing.TB, vs []variant, sequence uint6
 
 func earliest(frames []frame) time.Duration {
 	return slices.MinFunc(frames, func(x, y frame) int { return cmp.Compare(x.pts, y.pts) }).pts
-}
-
-// parse starts testdata/parse.js.
-func parse(t testing.TB, master string, seconds int) *process {
-	t.Helper()
-	if _, err := exec.LookPath("node"); err != nil {
-		require.NoError(t, missing("node"))
-	}
-	modules := filepath.Join(repository, ".cache", "browser", "node_modules")
-	if _, err := os.Stat(filepath.Join(modules, "hls-parser", "package.json")); err != nil {
-		require.NoError(t, missing("hls-parser"))
-	}
-	cmd := exec.Command("node", filepath.Join("testdata", "parse.js"), master, strconv.Itoa(seconds))
-	cmd.Env = append(os.Environ(), "NODE_PATH="+modules)
-	return launch(t, cmd)
 }
 
 // parsing is what testdata/parse.js has seen: playlists, segments, and those of them that all
