@@ -2,12 +2,26 @@ package transcoder
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 
 	"github.com/livepeer/lpms/ffmpeg"
 	"github.com/livepeer/lpms/stream"
 )
+
+// ErrUnavailable is an engine that can make nothing, as one without machines: the renditions
+// leave the presentation at once, so that players change to the source, and come back with the
+// next segment that works.
+var ErrUnavailable = errors.New("transcoder: nothing can be transcoded at the moment")
+
+// Input is a segment of the source.
+type Input struct {
+	Segment *stream.Segment
+	// Before is the one right before it, so that an engine that keeps nothing of a stream can go
+	// on where another one ended. It is nil when there is none, or when time breaks between them.
+	Before *stream.Segment
+}
 
 // Engine transcodes segments, in this process or elsewhere. One engine serves many streams:
 // its methods are called from many goroutines.
@@ -27,17 +41,18 @@ type Engine interface {
 // goroutines call Transcode at the same time.
 type Session interface {
 	// Transcode makes the renditions of one segment and returns when all are made. Numbers
-	// rise from call to call, but some may be left out. The segment and its bytes are shared:
-	// they must not be changed, and may be kept.
+	// rise from call to call, but some may be left out. The segments and their bytes are
+	// shared: they must not be changed, and may be kept.
 	//
 	// done is called for each rendition as soon as it is complete, from any goroutine. Its
 	// bytes belong to the caller from then on. The first result of a rendition counts:
 	// others, and those that come after Transcode returned, are ignored. A rendition may fail
-	// alone, in Output.Err. The error is for the renditions that are missing.
+	// alone, in Output.Err. The error is for the renditions that are missing. ErrUnavailable
+	// says that nothing can be made at all for the time being.
 	//
 	// ctx has a deadline, after which the results are of no use. Transcode must return soon
 	// after ctx ends, because the stream waits for it.
-	Transcode(ctx context.Context, seg *stream.Segment, done func(rendition int, out ffmpeg.Output)) error
+	Transcode(ctx context.Context, in Input, done func(rendition int, out ffmpeg.Output)) error
 	// Close is called once, when no Transcode runs.
 	Close()
 }

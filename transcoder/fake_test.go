@@ -27,6 +27,7 @@ type call struct {
 	try        int // of this segment, from 1
 	session    int // from 1
 	seg        *stream.Segment
+	before     *stream.Segment
 	renditions []ffmpeg.Rendition
 	done       func(int, ffmpeg.Output)
 }
@@ -125,10 +126,10 @@ type fakeSession struct {
 	closed     bool
 }
 
-func (s *fakeSession) Transcode(ctx context.Context, seg *stream.Segment, done func(int, ffmpeg.Output)) error {
-	e := s.e
+func (s *fakeSession) Transcode(ctx context.Context, in Input, done func(int, ffmpeg.Output)) error {
+	e, seg := s.e, in.Segment
 	e.mu.Lock()
-	c := call{stream: s.stream, seq: seg.Seq, try: 1, session: s.number, seg: seg, renditions: s.renditions, done: done}
+	c := call{stream: s.stream, seq: seg.Seq, try: 1, session: s.number, seg: seg, before: in.Before, renditions: s.renditions, done: done}
 	for _, old := range e.calls {
 		if old.stream == s.stream && old.seq == seg.Seq {
 			c.try++

@@ -137,7 +137,7 @@ func (t *Transcoder) try(ctx context.Context, j *job) error {
 		return err
 	}
 	err = guard("Transcode", func() error {
-		return s.Transcode(ctx, j.seg, func(i int, out ffmpeg.Output) { t.deliver(j, i, out) })
+		return s.Transcode(ctx, Input{Segment: j.seg, Before: j.before}, func(i int, out ffmpeg.Output) { t.deliver(j, i, out) })
 	})
 	t.sessions.put(s, err != nil) // what an engine knows of a stream after an error is not to be trusted
 	return err

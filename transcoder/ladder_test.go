@@ -295,7 +295,7 @@ func TestDefaultLadderReal(t *testing.T) {
 	for i := range segs {
 		segs[i].Seq, segs[i].Start = uint64(i+1), 2*s*time.Duration(i)
 		outs := make([]ffmpeg.Output, len(rs))
-		require.NoError(t, session.Transcode(t.Context(), &segs[i], func(n int, out ffmpeg.Output) { outs[n] = out }))
+		require.NoError(t, session.Transcode(t.Context(), Input{Segment: &segs[i]}, func(n int, out ffmpeg.Output) { outs[n] = out }))
 		for n, size := range [][3]int{{426, 240, 60}, {256, 144, 30}} {
 			require.NoError(t, outs[n].Err)
 			d := probe(t, outs[n].Data)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/livepeer/lpms/ffmpeg"
-	"github.com/livepeer/lpms/stream"
 )
 
 // LocalOptions are the settings of a Local. The zero value is a sound default.
@@ -115,9 +114,10 @@ type localSession struct {
 	thumbnailAt time.Duration // the start of the last one that was
 }
 
-func (s *localSession) Transcode(ctx context.Context, seg *stream.Segment, done func(int, ffmpeg.Output)) error {
+func (s *localSession) Transcode(ctx context.Context, job Input, done func(int, ffmpeg.Output)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	seg := job.Segment
 	in := ffmpeg.Input{
 		Data:          seg.Data,
 		Discontinuity: seg.Discontinuity || s.last != 0 && seg.Seq != s.last+1,

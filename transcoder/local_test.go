@@ -57,13 +57,13 @@ func TestLocal(t *testing.T) {
 			for i := range c.segs {
 				c.segs[i].Data = []byte{byte(i)}
 				var got []byte
-				require.NoError(t, s.Transcode(t.Context(), &c.segs[i], func(n int, o ffmpeg.Output) { got = o.Data }))
+				require.NoError(t, s.Transcode(t.Context(), Input{Segment: &c.segs[i]}, func(n int, o ffmpeg.Output) { got = o.Data }))
 				require.Equal(t, c.segs[i].Data, got)
 				breaks = append(breaks, fake.inputs[i].Discontinuity)
 			}
 			require.Equal(t, c.breaks, breaks)
 			fake.err = errBroken
-			require.ErrorIs(t, s.Transcode(t.Context(), &c.segs[0], nil), errBroken)
+			require.ErrorIs(t, s.Transcode(t.Context(), Input{Segment: &c.segs[0]}, nil), errBroken)
 			s.Close()
 			require.Equal(t, 1, fake.closed)
 		})
@@ -105,7 +105,7 @@ func TestLocalThumbnails(t *testing.T) {
 				if start < 0 {
 					fake.err = errBroken
 				}
-				err := s.Transcode(t.Context(), &stream.Segment{Seq: uint64(i + 1), Start: max(start, 0), Data: []byte{byte(i)}}, func(int, ffmpeg.Output) {})
+				err := s.Transcode(t.Context(), Input{Segment: &stream.Segment{Seq: uint64(i + 1), Start: max(start, 0), Data: []byte{byte(i)}}}, func(int, ffmpeg.Output) {})
 				require.ErrorIs(t, err, fake.err)
 			}
 			require.Equal(t, c.want, got)

@@ -25,6 +25,7 @@ type planner struct {
 // item is a segment of the source.
 type item struct {
 	seg      *stream.Segment
+	before   *stream.Segment // the one right before it; nil at a break
 	appended time.Time
 	due      time.Time
 	maxLag   time.Duration
@@ -82,6 +83,9 @@ func (p *planner) append(now time.Time, seg *stream.Segment) {
 		it.maxLag = max(lagInSegments*p.longest, minLag)
 	}
 	if last := p.last.seg; last != nil {
+		if last.Seq+1 == seg.Seq && !seg.Discontinuity {
+			it.before = last
+		}
 		// A little less than the duration, so that the lag that a burst allows goes away.
 		if next := p.last.due.Add(last.Duration / 10 * 9); next.After(now) {
 			it.due = next

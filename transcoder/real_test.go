@@ -178,7 +178,7 @@ func TestRealGap(t *testing.T) {
 		want := probe(t, seg.Data)
 		want.width, want.height = 256, 144
 		var got ffmpeg.Output
-		require.NoError(t, session.Transcode(t.Context(), &seg, func(_ int, out ffmpeg.Output) { got = out }))
+		require.NoError(t, session.Transcode(t.Context(), Input{Segment: &seg}, func(_ int, out ffmpeg.Output) { got = out }))
 		require.NoError(t, got.Err)
 		require.Equal(t, want, probe(t, got.Data), "segment %d", i)
 	}

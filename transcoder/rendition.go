@@ -131,6 +131,9 @@ func (r *rendition) record(s *slot, err error, lag time.Duration) EventKind {
 	}
 	st.Failed++
 	r.failures++
+	if errors.Is(err, ErrUnavailable) {
+		r.failures = max(r.failures, maxFailures)
+	}
 	return Failed
 }
 

@@ -427,7 +427,12 @@ func (s *show) event(e transcoder.Event) {
 		m.Retried()
 	}
 	switch e.Kind {
-	case transcoder.Failed, transcoder.Retried, transcoder.Ended, transcoder.Returned:
+	case transcoder.Failed:
+		if errors.Is(e.Err, transcoder.ErrUnavailable) {
+			return // said once, by Ended
+		}
+		fallthrough
+	case transcoder.Retried, transcoder.Ended, transcoder.Returned:
 		s.opts.Warnf("stream %s: %v", s.name, e)
 	}
 }

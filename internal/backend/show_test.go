@@ -33,8 +33,9 @@ func (e *simulated) Open(_ string, renditions []ffmpeg.Rendition) (transcoder.Se
 	return &simulatedSession{e, renditions}, nil
 }
 
-func (s *simulatedSession) Transcode(ctx context.Context, seg *stream.Segment, done func(int, ffmpeg.Output)) error {
+func (s *simulatedSession) Transcode(ctx context.Context, in transcoder.Input, done func(int, ffmpeg.Output)) error {
 	for i, r := range s.renditions {
+		seg := in.Segment
 		pixels := cost(r, seg.Info) * seg.Duration.Seconds()
 		select {
 		case <-time.After(time.Duration(pixels / float64(s.engine.speed.Load()) * float64(time.Second))):
