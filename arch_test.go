@@ -30,14 +30,19 @@ var allowed = map[string][]string{
 	"internal/bench":          {"internal/benchhost", "internal/rtmp", "internal/testmedia"},
 	"internal/benchtranscode": {"internal/benchhost", "ffmpeg"},
 	"internal/status":         {},
+	"internal/machine":        {},
+	"internal/servicecert":    {},
+	"internal/cluster":        {"stream", "ffmpeg", "transcoder", "internal/status", "internal/servicecert"},
+	"internal/orchestrator":   {"internal/cluster", "internal/status"},
 	"internal/testsignal":     {"stream", "ffmpeg", "internal/codec"},
 	"internal/settings":       {"stream", "ffmpeg", "transcoder"},
 	"internal/watch":          {"stream", "internal/status"},
 	"internal/push":           {"stream", "ffmpeg", "transcoder"},
 	"internal/admin":          {"stream", "internal/status"},
 	"internal/backend": {"", "stream", "ffmpeg", "transcoder",
-		"internal/admin", "internal/push", "internal/status", "internal/testsignal", "internal/watch"},
-	"cmd/lpms":          {"ffmpeg", "internal/capacity", "internal/testsignal", "internal/status", "internal/admin", "internal/backend", "internal/settings", "transcoder"},
+		"internal/admin", "internal/machine", "internal/push", "internal/status", "internal/testsignal", "internal/watch"},
+	"cmd/lpms": {"ffmpeg", "transcoder", "internal/admin", "internal/backend", "internal/capacity", "internal/cluster", "internal/machine",
+		"internal/orchestrator", "internal/servicecert", "internal/settings", "internal/status", "internal/testsignal"},
 	"internal/capacity": {"stream", "internal/backend", "internal/status", "internal/testsignal"},
 	"deploy":            {},
 	"test/e2e":          {},
@@ -63,7 +68,7 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 }
 
-// C is spoken in one package, joy4 gives types only, and only the top logs.
+// C is spoken in one package, joy4 gives types only, NATS stays out of sight, and only the top logs.
 func TestForeignImports(t *testing.T) {
 	types := []string{"github.com/nareix/joy4/av", "github.com/nareix/joy4/codec/h264parser", "github.com/nareix/joy4/codec/aacparser"}
 	for _, line := range goList(t, `{{.ImportPath}}|{{len .CgoFiles}}|{{join .Imports " "}}`) {
@@ -72,6 +77,9 @@ func TestForeignImports(t *testing.T) {
 		for _, imp := range strings.Fields(f[2]) {
 			if strings.HasPrefix(imp, "github.com/nareix/") {
 				require.True(t, slices.Contains(types, imp), "%s imports %s", f[0], imp)
+			}
+			if strings.HasPrefix(imp, "github.com/nats-io/") {
+				require.True(t, strings.HasSuffix(f[0], "/internal/cluster") || strings.HasSuffix(f[0], "/internal/orchestrator"), "%s imports %s", f[0], imp)
 			}
 			if imp == "github.com/golang/glog" {
 				require.True(t, f[0] == module || strings.HasPrefix(f[0], module+"/cmd/"), "%s logs", f[0])

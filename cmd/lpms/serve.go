@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -19,47 +20,47 @@ import (
 	"github.com/livepeer/lpms/transcoder"
 )
 
-// serve runs the back-end and its admin interface until ctx ends.
+// serve runs the roles of this process and its admin interface until ctx ends. What ends one of
+// them ends all.
 func serve(ctx context.Context, s *settings.Settings) error {
 	for _, w := range s.Warnings {
 		glog.Warning(w)
 	}
-	var b *backend.Backend
+	var p *process
 	var metrics *admin.Metrics
 	if s.Monitor {
-		metrics = admin.NewMetrics(admin.MetricsOptions{PerStream: s.MetricsPerStream, Status: func() status.Status { return b.Status() }})
+		metrics = admin.NewMetrics(admin.MetricsOptions{PerStream: s.MetricsPerStream, Status: func() status.Status { return p.status() }})
 	}
-	b, err := backend.New(options(s, metrics))
+	p, err := newProcess(s, metrics)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var wg sync.WaitGroup
-	defer wg.Wait()
 	var private net.Addr
+	var running sync.WaitGroup
+	defer running.Wait()
 	if s.CLIAddr != settings.Off {
 		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", s.CLIAddr)
 		if err != nil {
 			return fmt.Errorf("cannot listen on %s: %w (is another lpms running? -cliAddr chooses another address)", s.CLIAddr, err)
 		}
 		private = ln.Addr()
-		h := admin.New(adminOptions(s, b, metrics, s.CLIAddr))
-		wg.Go(func() { serveAdmin(ctx, ln, h, cancel) })
+		h := admin.New(adminOptions(s, p, metrics))
+		running.Go(func() { serveAdmin(ctx, ln, h, cancel) })
 	}
-	wg.Go(func() {
-		select {
-		case <-b.Ready():
-			announce(b, private, s)
-		case <-ctx.Done():
-		}
-	})
-	err = b.Run(ctx)
-	cancel(nil)
-	return err
+	for _, role := range p.roles(func() { p.announce(private) }) {
+		running.Go(func() { cancel(role(ctx)) })
+	}
+	<-ctx.Done()
+	running.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
 }
 
-func options(s *settings.Settings, metrics *admin.Metrics) backend.Options {
+func backendOptions(s *settings.Settings, metrics *admin.Metrics) backend.Options {
 	return backend.Options{
 		Version:  versionText(),
 		RTMPAddr: s.RTMPAddr, HTTPAddr: s.HTTPAddr,
@@ -72,32 +73,38 @@ func options(s *settings.Settings, metrics *admin.Metrics) backend.Options {
 	}
 }
 
-func adminOptions(s *settings.Settings, b *backend.Backend, metrics *admin.Metrics, addr string) admin.Options {
-	return admin.Options{
-		Addr: addr, Status: b.Status, Metrics: metrics,
-		Config: func() map[string]any {
-			c := s.Public()
-			auto, renditions := b.Ladder()
-			c["auto"], c["renditions"], c["maxSessions"] = auto, settings.Names(renditions), b.MaxStreams()
-			return c
-		},
-		SetConfig: func(c admin.Settings) error {
-			if c.TranscodingOptions != nil {
-				auto, renditions, err := settings.ParseLadder(*c.TranscodingOptions)
-				if err != nil {
-					return err
-				}
-				b.SetLadder(auto, renditions)
-			}
-			if c.MaxSessions != nil {
-				b.SetMaxStreams(*c.MaxSessions)
-			}
-			return nil
-		},
-		TranscodingOptions: settings.Presets,
-		LogLevel:           logLevel,
-		SetLogLevel:        setLogLevel,
+func adminOptions(s *settings.Settings, p *process, metrics *admin.Metrics) admin.Options {
+	o := admin.Options{
+		Addr: s.CLIAddr, Status: p.status, Metrics: metrics,
+		Config:      s.Public,
+		LogLevel:    logLevel,
+		SetLogLevel: setLogLevel,
 	}
+	b := p.backend
+	if b == nil {
+		return o
+	}
+	o.TranscodingOptions = settings.Presets
+	o.Config = func() map[string]any {
+		c := s.Public()
+		auto, renditions := b.Ladder()
+		c["auto"], c["renditions"], c["maxSessions"] = auto, settings.Names(renditions), b.MaxStreams()
+		return c
+	}
+	o.SetConfig = func(c admin.Settings) error {
+		if c.TranscodingOptions != nil {
+			auto, renditions, err := settings.ParseLadder(*c.TranscodingOptions)
+			if err != nil {
+				return err
+			}
+			b.SetLadder(auto, renditions)
+		}
+		if c.MaxSessions != nil {
+			b.SetMaxStreams(*c.MaxSessions)
+		}
+		return nil
+	}
+	return o
 }
 
 // serveAdmin serves the admin interface until ctx ends.
@@ -111,21 +118,30 @@ func serveAdmin(ctx context.Context, ln net.Listener, h http.Handler, failed con
 }
 
 // announce says what to open and where to publish.
-func announce(b *backend.Backend, private net.Addr, s *settings.Settings) {
-	page := "http://" + shown(b.HTTPAddr())
-	if s.WatchPage {
-		fmt.Fprintln(os.Stderr, "Open       ", page+"/")
-	}
-	if a := b.RTMPAddr(); a != nil {
-		key := ""
-		if s.PublishKey != "" {
-			key = "?key=KEY"
+func (p *process) announce(private net.Addr) {
+	say := func(what, where string) { fmt.Fprintf(os.Stderr, "%-11s %s\n", what, where) }
+	if b := p.backend; b != nil {
+		page := "http://" + shown(b.HTTPAddr())
+		if p.settings.WatchPage {
+			say("Open", page+"/")
 		}
-		fmt.Fprintln(os.Stderr, "Publish to ", "rtmp://"+shown(a)+"/NAME"+key)
+		if a := b.RTMPAddr(); a != nil {
+			key := ""
+			if p.settings.PublishKey != "" {
+				key = "?key=KEY"
+			}
+			say("Publish to", "rtmp://"+shown(a)+"/NAME"+key)
+		}
+		say("Watch", page+"/stream/NAME.m3u8")
 	}
-	fmt.Fprintln(os.Stderr, "Watch      ", page+"/stream/NAME.m3u8")
+	if o := p.orchestrator; o != nil {
+		say("Workers at", p.service())
+		if p.fingerprint != "" {
+			say("", "-orchFingerprint "+p.fingerprint)
+		}
+	}
 	if private != nil {
-		fmt.Fprintln(os.Stderr, "Status     ", "http://"+shown(private)+"/status")
+		say("Status", "http://"+shown(private)+"/status")
 	}
 }
 

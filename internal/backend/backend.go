@@ -18,6 +18,7 @@ import (
 	"github.com/livepeer/lpms"
 	"github.com/livepeer/lpms/ffmpeg"
 	"github.com/livepeer/lpms/internal/admin"
+	"github.com/livepeer/lpms/internal/machine"
 	"github.com/livepeer/lpms/internal/push"
 	"github.com/livepeer/lpms/internal/status"
 	"github.com/livepeer/lpms/internal/testsignal"
@@ -36,11 +37,11 @@ type Backend struct {
 	opts    Options
 	started time.Time
 	server  *lpms.LPMS
-	engine  transcoder.Engine
-	pushed  *push.Handler // or nil
+	local   transcoder.Engine // of this process
+	pushed  *push.Handler     // or nil
 	webhook http.Client
 	asked   questions // about those who push
-	meter   meter
+	meter   machine.Meter
 	thumbs  thumbnails
 
 	ladder     atomic.Pointer[ladderOptions]
@@ -82,7 +83,10 @@ func New(o Options) (*Backend, error) {
 	b.overload.controller = newController()
 	local := o.Local
 	local.Thumbnail = b.thumbs.put
-	b.engine = transcoder.NewLocal(local)
+	b.local = transcoder.NewLocal(local)
+	if o.Workers != nil {
+		o.Workers.Attach(b.local, b.thumbs.put)
+	}
 	if o.HTTPIngest {
 		b.pushed = push.New(push.Options{Open: b.openPush, Authorize: b.authorizePush, MaxStreams: admin.MaxMaxSessions, OnError: b.pushFailed})
 	}
@@ -154,14 +158,14 @@ func (b *Backend) watchLoad(ctx context.Context) {
 }
 
 func (b *Backend) balance(now time.Time) {
-	cores := b.meter.measure(now)
+	cores := b.meter.Measure(now)
 	shows := b.all()
 	loads := make([]load, len(shows))
 	for i, s := range shows {
 		loads[i] = s.load(now)
 	}
 	b.overload.Lock()
-	b.overload.step(now, cores/float64(coreCount()), loads)
+	b.overload.step(now, cores/float64(machine.Cores()), loads)
 	shed := make([]int, len(shows))
 	for i, s := range shows {
 		shed[i] = b.overload.shed[s.name]
@@ -225,10 +229,12 @@ func (b *Backend) open(name string, ingest status.Ingest, newBuffer func(generat
 		buf: newBuffer(b.generations),
 	}
 	s.buf.BeginAt(b.numbersAfter(old))
-	tr, err := transcoder.New(s.buf, transcoder.Options{
-		Stream: name, Engine: b.engine, OnEvent: s.event,
-		Attempts: max(b.opts.Attempts, 1),
-	})
+	to := transcoder.Options{Stream: name, Engine: b.local, OnEvent: s.event, Attempts: max(b.opts.Attempts, 1)}
+	if w := b.opts.Workers; w != nil {
+		to.Engine, to.Parallel = w.Engine(ingest == status.Push), w.Parallel()
+		to.Attempts = 1 // they try again themselves
+	}
+	tr, err := transcoder.New(s.buf, to)
 	if err != nil {
 		return nil, err
 	}

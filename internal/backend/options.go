@@ -25,6 +25,8 @@ type Options struct {
 	// Attempts is how often a segment may be tried; 0 is the source alone.
 	Attempts int
 	Local    transcoder.LocalOptions
+	// Workers, when set, transcode in place of this process.
+	Workers Workers
 
 	// MaxStreams is how many may be live at the same time. Default 10.
 	MaxStreams      int
@@ -63,6 +65,17 @@ func (o *Options) setDefaults() {
 	if o.Warnf == nil {
 		o.Warnf = nobody
 	}
+}
+
+// Workers are other machines that transcode.
+type Workers interface {
+	// Engine is for segments that are live, or pushed, which wait for those.
+	Engine(pushed bool) transcoder.Engine
+	// Parallel is that of transcoder.Options.
+	Parallel() int
+	// Attach is called once, before all else: local transcodes in this process, if workers want
+	// that, and thumbnail takes a JPEG of a stream now and then.
+	Attach(local transcoder.Engine, thumbnail func(stream string, jpeg []byte))
 }
 
 // SetLadder changes what is made, for streams whose ladder is planned from now on.

@@ -8,9 +8,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// machine is a simulation of one that carries so much work: what is more makes segments
+// testMachine is a simulation of one that carries so much work: what is more makes segments
 // late.
-type machine struct {
+type testMachine struct {
 	capacity float64
 	loads    []load
 	c        *controller
@@ -18,11 +18,11 @@ type machine struct {
 	history  []int // renditions shed, each second
 }
 
-func newMachine(capacity float64, loads ...load) *machine {
-	return &machine{capacity: capacity, loads: loads, c: newController(), now: time.Unix(1e9, 0)}
+func newMachine(capacity float64, loads ...load) *testMachine {
+	return &testMachine{capacity: capacity, loads: loads, c: newController(), now: time.Unix(1e9, 0)}
 }
 
-func (m *machine) work() (sum float64) {
+func (m *testMachine) work() (sum float64) {
 	for i := range m.loads {
 		if !m.loads[i].idle {
 			sum += m.c.active(&m.loads[i])
@@ -40,7 +40,7 @@ func (c *controller) total() (n int) {
 }
 
 // run lets seconds pass.
-func (m *machine) run(seconds int) {
+func (m *testMachine) run(seconds int) {
 	for range seconds {
 		m.now = m.now.Add(time.Second)
 		m.c.forget(m.loads)
@@ -81,7 +81,7 @@ func TestTheLargestGoFirst(t *testing.T) {
 	require.Zero(t, m.loads[0].waiting)
 }
 
-// With twice the work that the machine can do, all is well again soon, and stays so.
+// With twice the work that the testMachine can do, all is well again soon, and stays so.
 func TestTwoHundredPercent(t *testing.T) {
 	m := newMachine(50)
 	for _, name := range []string{"a", "b", "c", "d", "e"} {

@@ -76,7 +76,7 @@ func rigFor(t *testing.T, o Options, speed int64) *rig {
 	require.NoError(t, err)
 	e := &simulated{Local: transcoder.NewLocal(transcoder.LocalOptions{Jobs: 1})}
 	e.speed.Store(speed)
-	b.engine = e
+	b.local = e
 	ctx, cancel := context.WithCancel(t.Context())
 	b.mu.Lock()
 	b.ctx = ctx

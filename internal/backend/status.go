@@ -6,12 +6,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/livepeer/lpms/internal/machine"
 	"github.com/livepeer/lpms/internal/status"
 	"github.com/livepeer/lpms/stream"
 	"github.com/livepeer/lpms/transcoder"
 )
-
-func coreCount() int { return runtime.GOMAXPROCS(0) }
 
 // Status says what the back-end is doing. It may be called from any goroutine.
 func (b *Backend) Status() status.Status {
@@ -20,7 +19,7 @@ func (b *Backend) Status() status.Status {
 		Version: b.opts.Version, Now: now, Started: b.started,
 		RTMPAddr: addrString(b.server.RTMPAddr()), HTTPAddr: addrString(b.server.HTTPAddr()),
 		Machine: status.Machine{
-			Cores: coreCount(), CPU: b.meter.cores(), Memory: residentMemory(), Goroutines: runtime.NumGoroutine(),
+			Cores: machine.Cores(), CPU: b.meter.Last(), Memory: machine.ResidentMemory(), Goroutines: runtime.NumGoroutine(),
 		},
 	}
 	b.overload.Lock()

@@ -36,23 +36,31 @@ func addrTo(to *string, port string, mayBeOff bool) func(string) error {
 
 // corrected guesses what was meant, from what people write most often.
 func corrected(v, port string) string {
-	if _, rest, ok := strings.Cut(v, "://"); ok {
-		v, _, _ = strings.Cut(rest, "/")
-		if host, p, err := net.SplitHostPort(v); err == nil && isPort(p) && validHost(host) {
-			return v
-		}
-	}
-	v = strings.Trim(v, "[]")
 	if p, ok := strings.CutPrefix(v, "*:"); ok && isPort(p) {
 		return ":" + p + " for all interfaces"
 	}
-	switch {
-	case isPort(v):
-		return fmt.Sprintf("127.0.0.1:%s for this machine only, or :%s for all interfaces", v, v)
-	case v != "" && validHost(v):
-		return net.JoinHostPort(v, port)
+	if guess, ok := meant(v, port); ok {
+		return guess
+	}
+	if isPort(v) {
+		port = v
 	}
 	return fmt.Sprintf("127.0.0.1:%s for this machine only, or :%s for all interfaces", port, port)
+}
+
+// meant finds host:port in a URL, or adds port to a host.
+func meant(v, port string) (guess string, ok bool) {
+	if _, rest, ok := strings.Cut(v, "://"); ok {
+		v, _, _ = strings.Cut(rest, "/")
+		if host, p, err := net.SplitHostPort(v); err == nil && isPort(p) && validHost(host) {
+			return v, true
+		}
+	}
+	v = strings.Trim(v, "[]")
+	if v == "" || isPort(v) || !validHost(v) {
+		return "", false
+	}
+	return net.JoinHostPort(v, port), true
 }
 
 func isPort(s string) bool {
@@ -73,8 +81,8 @@ func validHost(host string) bool {
 	return hostname.MatchString(host) && strings.Trim(host, "0123456789.") != ""
 }
 
-// public reports whether other machines may reach an address that addrTo has accepted.
-func public(addr string) bool {
+// Public reports whether other machines may reach an address that addrTo has accepted.
+func Public(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil || host == "localhost" {
 		return false // Off, or nothing

@@ -10,8 +10,9 @@ import (
 // check judges settings that must fit each other. What is wrong by itself was reported.
 func (p *parser) check() {
 	s := p.s
+	p.checkRoles()
 	p.checkAddresses()
-	if s.RTMPAddr == Off && !s.HTTPIngest && !p.bad["httpIngest"] {
+	if s.Broadcaster && s.RTMPAddr == Off && !s.HTTPIngest && !p.bad["httpIngest"] {
 		p.fail("rtmpAddr", fmt.Errorf("%q with -httpIngest=false: nobody could publish: leave one of them out", Off))
 	}
 	if s.MetricsPerStream && !s.Monitor && !p.bad["monitor"] {
@@ -28,9 +29,8 @@ func (p *parser) check() {
 	}
 	p.checkKey()
 	p.checkPublic()
-	p.checkRoles()
 	for _, store := range []struct{ name, value string }{
-		{"objectStore", p.roles.objectStore}, {"recordStore", p.roles.recordStore},
+		{"objectStore", p.judged.objectStore}, {"recordStore", p.judged.recordStore},
 	} {
 		if store.value != "" {
 			p.fail(store.name, errors.New("this version does not record; remove the flag"))
@@ -40,7 +40,7 @@ func (p *parser) check() {
 
 func (p *parser) checkAddresses() {
 	addresses := []struct{ name, addr string }{
-		{"rtmpAddr", p.s.RTMPAddr}, {"httpAddr", p.s.HTTPAddr}, {"cliAddr", p.s.CLIAddr},
+		{"rtmpAddr", p.s.RTMPAddr}, {"httpAddr", p.s.HTTPAddr}, {"cliAddr", p.s.CLIAddr}, {"serviceAddr", p.s.ServiceAddr},
 	}
 	for i, a := range addresses {
 		for _, b := range addresses[:i] {
@@ -55,7 +55,7 @@ func (p *parser) checkAddresses() {
 // checkPublic warns of what strangers may do.
 func (p *parser) checkPublic() {
 	s := p.s
-	if public(s.CLIAddr) {
+	if Public(s.CLIAddr) {
 		p.warn(fmt.Sprintf("-cliAddr %q is not private: whoever reaches it may change settings and read the memory of the program; "+
 			"write 127.0.0.1 in front of the port, or keep it behind a firewall.", s.CLIAddr))
 	}
@@ -63,41 +63,13 @@ func (p *parser) checkPublic() {
 		return
 	}
 	var open []string
-	if public(s.RTMPAddr) {
+	if Public(s.RTMPAddr) {
 		open = append(open, fmt.Sprintf("-rtmpAddr %q", s.RTMPAddr))
 	}
-	if s.HTTPIngest && public(s.HTTPAddr) {
+	if s.HTTPIngest && Public(s.HTTPAddr) {
 		open = append(open, fmt.Sprintf("-httpAddr %q", s.HTTPAddr))
 	}
 	if len(open) > 0 {
 		p.warn("anybody who reaches " + strings.Join(open, " or ") + " may publish: set -publishKey.")
 	}
-}
-
-// checkRoles refuses what belongs to several processes.
-func (p *parser) checkRoles() {
-	r := &p.roles
-	var others []string
-	for _, o := range []struct {
-		name string
-		on   bool
-	}{
-		{"orchestrator", r.orchestrator}, {"transcoder", r.transcoder}, {"orchAddr", r.orchAddr != ""},
-		{"serviceAddr", r.serviceAddr != ""}, {"orchSecret", r.orchSecret != ""},
-	} {
-		if o.on {
-			others = append(others, o.name)
-		}
-	}
-	if len(others) == 0 {
-		if r.broadcaster {
-			p.warn("-broadcaster: this process does everything, it transcodes here.")
-		}
-		return
-	}
-	text := "this version does everything in one process: run lpms once"
-	if rest := others[1:]; len(rest) > 0 {
-		text += ", also without -" + strings.Join(rest, " -")
-	}
-	p.fail(others[0], errors.New(text+", and remove the flag (-transcodingOptions and the addresses stay as they are)"))
 }

@@ -16,6 +16,9 @@
 // environment, a line of the file that -config names, the default. Everything is checked
 // before anything starts, the renditions against the linked FFmpeg too.
 //
+// What a process does are its roles (Broadcaster, Orchestrator, Transcoder). Variables and
+// files may be the same for all of them: what a role has no use for is left out.
+//
 // The package opens no port and no device, and starts nothing. The files it reads are those that
 // settings name. It sets no flags of glog: the caller does, from V.
 package settings

@@ -9,15 +9,17 @@ import (
 
 const envPrefix = "LPMS_"
 
-// envName is the variable of a setting: LPMS_RTMP_ADDR of rtmpAddr.
+// envName is the variable of a setting: LPMS_RTMP_ADDR of rtmpAddr, LPMS_NATS_URL of natsURL.
 func envName(name string) string {
 	var b strings.Builder
 	b.WriteString(envPrefix)
+	before := 'A'
 	for _, r := range name {
-		if unicode.IsUpper(r) {
+		if unicode.IsUpper(r) && !unicode.IsUpper(before) {
 			b.WriteByte('_')
 		}
 		b.WriteRune(unicode.ToUpper(r))
+		before = r
 	}
 	return b.String()
 }

@@ -75,16 +75,9 @@ func configLine(line string) (name, value string, alone bool) {
 
 // readFile reads a small regular file: a pipe or a device could block or never end.
 func readFile(path string) (string, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return "", fileError(path, err)
-	case !info.Mode().IsRegular():
-		return "", fmt.Errorf("%s is not a file: write the name of one", quote(path))
-	}
-	f, err := os.Open(path)
+	f, err := openFile(path)
 	if err != nil {
-		return "", fileError(path, err)
+		return "", err
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
@@ -95,6 +88,22 @@ func readFile(path string) (string, error) {
 		return "", fmt.Errorf("%s is longer than %d bytes", quote(path), maxFile)
 	}
 	return string(b), nil
+}
+
+// openFile opens a regular file, for the caller to close.
+func openFile(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, fileError(path, err)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a file: write the name of one", quote(path))
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fileError(path, err)
+	}
+	return f, nil
 }
 
 // fileError says what the system says, with the name once.

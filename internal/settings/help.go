@@ -13,6 +13,7 @@ const helpTop = `lpms takes live streams by RTMP or HTTP, makes lighter renditio
   lpms -transcodingOptions P360p30fps16x9,2G     these renditions
   lpms -extraRenditions 2G,audio                 the automatic ladder and these two
   lpms -testSignal test                          a stream to try with
+  lpms -orchestrator, -transcoder, -broadcaster  one role on each of several machines (see README)
 
   publish   rtmp://127.0.0.1:1935/NAME
   watch     http://127.0.0.1:8935/stream/NAME.m3u8
@@ -31,7 +32,7 @@ as "rtmpAddr :1935". A flag wins over a variable, and that over the file.
 func help(options []option) string {
 	var b strings.Builder
 	b.WriteString(helpTop)
-	for _, group := range []string{groupAddresses, groupLadder, groupIngest, groupWatching, groupOperation} {
+	for _, group := range []string{groupAddresses, groupLadder, groupIngest, groupWatching, groupMachines, groupOperation} {
 		b.WriteString("\n" + group + "\n")
 		for _, o := range options {
 			if o.group != group {
@@ -49,7 +50,7 @@ func help(options []option) string {
 }
 
 func defaultOf(o option) string {
-	if o.def == "" || o.def == "false" {
+	if o.def == "" || o.def == "false" || strings.Contains(o.help, "(default: ") {
 		return "" // the text says what is then
 	}
 	return " (default: " + o.def + ")"

@@ -22,16 +22,19 @@ func (p *parser) ladder() {
 		return
 	}
 	s := p.s
+	if !s.Broadcaster && !s.Transcoder {
+		return
+	}
 	w, err := explicit(s.TranscodingOptions)
 	if err != nil {
 		p.fail("transcodingOptions", err)
 	}
-	extra, err := named(p.roles.extra)
+	extra, err := named(p.judged.extra)
 	switch {
 	case err != nil:
 		p.fail("extraRenditions", err)
 	case len(extra) > maxExtra:
-		p.fail("extraRenditions", fmt.Errorf("%s: write at most %d names", quote(p.roles.extra), maxExtra))
+		p.fail("extraRenditions", fmt.Errorf("%s: write at most %d names", quote(p.judged.extra), maxExtra))
 	case len(extra) > 0 && !w.auto && !p.bad["transcodingOptions"]:
 		p.fail("extraRenditions", fmt.Errorf("adds to the automatic ladder, and -transcodingOptions is %s: write all names there, or leave it out",
 			quote(s.TranscodingOptions)))

@@ -13,7 +13,8 @@ import (
 // parser gathers what was given, by precedence, and all that is wrong with it.
 type parser struct {
 	s        *Settings
-	roles    roles
+	judged   judged
+	roles    role // those that were given
 	options  []option
 	given    map[string]given
 	bad      map[string]bool // settings with a problem
@@ -27,7 +28,7 @@ type given struct {
 
 func newParser() *parser {
 	p := &parser{s: &Settings{}, given: map[string]given{}, bad: map[string]bool{}}
-	p.options = optionsOf(p.s, &p.roles)
+	p.options = optionsOf(p.s, &p.judged)
 	return p
 }
 

@@ -21,9 +21,47 @@ type Settings struct {
 	// V is how much is logged: glog's "v".
 	V int
 
-	// The addresses, as host:port, :port or Off. HTTPAddr is never Off. Port 0 takes a
-	// free one.
+	// What this process is; at least one of them. Broadcaster takes streams and serves them,
+	// Orchestrator hands segments to workers, and Transcoder is a worker. When none was
+	// given it is Broadcaster.
+	Broadcaster, Orchestrator, Transcoder bool
+
+	// The addresses, as host:port, :port or Off. Without Broadcaster, RTMPAddr and HTTPAddr
+	// are Off; with it, HTTPAddr never is. Port 0 takes a free one.
 	RTMPAddr, HTTPAddr, CLIAddr string
+
+	// ServiceAddr is where an Orchestrator listens, as host:port or :port, port 0 for a free
+	// one; empty without Orchestrator.
+	ServiceAddr string
+	// ServiceCert and ServiceKey are the files with its certificate and private key, which
+	// could be read when Parse looked; what is in them was not looked at. Both are empty for
+	// those it makes itself.
+	ServiceCert, ServiceKey string
+	// OrchAddr is where Transcoder and Broadcaster find the orchestrator: up to 8 host:port,
+	// none when it is in this process, or NATSURL is given.
+	OrchAddr []string
+	// OrchFingerprints are what its certificate may have: SHA-256 of the DER in lower-case hex, 8 at
+	// most. None leaves it to the system's roots and the host name.
+	OrchFingerprints []string
+	// OrchSecret is what all roles share: never empty with Orchestrator or OrchAddr. With NATSURL
+	// it is the password, or the token, for those URLs that have none themselves, and may be
+	// empty. It is a secret.
+	OrchSecret string
+	// NATSURL are servers to use in place of an orchestrator, up to 8, as
+	// nats://user:password@host:port or tls://…, the port always there. They may hold
+	// secrets.
+	NATSURL []string
+	// LocalFallback has a broadcaster that UsesWorkers transcode itself what none of them can.
+	LocalFallback bool
+	// RequireAccel is what a worker must have to get this broadcaster's segments; Software
+	// asks for nothing.
+	RequireAccel ffmpeg.Acceleration
+	// Capacity is how many segments a Transcoder works on at the same time; 0 leaves it to a
+	// measurement of the machine, as it is without Transcoder.
+	Capacity int
+
+	// What follows is for a Broadcaster. Others have the defaults there, except for Preset,
+	// Accel, Device and Jobs, which are a Transcoder's, too.
 
 	// Auto makes the ladder of each stream from its source, with ExtraRenditions added.
 	// Without it, Renditions are made of every stream; none of them is the source only.
@@ -68,7 +106,7 @@ type Settings struct {
 	// Realtime writes each packet to RTMP players at once.
 	Realtime bool
 
-	// Monitor serves metrics at CLIAddr; MetricsPerStream has them for each stream.
+	// For all roles again: Monitor serves metrics at CLIAddr; MetricsPerStream has them for each stream.
 	Monitor, MetricsPerStream bool
 
 	// Warnings are sentences about settings that work and may surprise.
@@ -97,6 +135,7 @@ func Parse(args []string, env func(string) (string, bool), out io.Writer) (*Sett
 		p.environment(env)
 	}
 	p.configFile()
+	p.takeRoles()
 	p.assign()
 	p.check()
 	p.ladder()

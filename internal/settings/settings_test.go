@@ -36,7 +36,8 @@ func TestDefaults(t *testing.T) {
 	s, err := parse()
 	require.NoError(t, err)
 	require.Equal(t, &Settings{
-		V: 3, RTMPAddr: "127.0.0.1:1935", HTTPAddr: "127.0.0.1:8935", CLIAddr: "127.0.0.1:7935",
+		Broadcaster: true,
+		V:           3, RTMPAddr: "127.0.0.1:1935", HTTPAddr: "127.0.0.1:8935", CLIAddr: "127.0.0.1:7935",
 		Auto: true, Preset: "superfast", MaxAttempts: 3, HTTPIngest: true, MaxSessions: 10,
 		SegmentDuration: 2 * time.Second, ReconnectWait: 10 * time.Second, WatchPage: true,
 	}, s)
@@ -53,7 +54,8 @@ func TestEveryFlag(t *testing.T) {
 	require.Equal(t, []string{"-broadcaster: this process does everything, it transcodes here."}, s.Warnings)
 	s.Warnings = nil
 	require.Equal(t, &Settings{
-		V: 99, RTMPAddr: ":1", HTTPAddr: "[::1]:2", CLIAddr: Off, TranscodingOptions: "none", Preset: "fast", MaxAttempts: 1,
+		Broadcaster: true,
+		V:           99, RTMPAddr: ":1", HTTPAddr: "[::1]:2", CLIAddr: Off, TranscodingOptions: "none", Preset: "fast", MaxAttempts: 1,
 		Jobs: 2, OnDemand: true, PublishKey: "longenough", AuthWebhookURL: "https://user:word@auth.example.com/lpms?token=1",
 		MaxSessions: 4, SegmentDuration: 1500 * time.Millisecond, ReconnectWait: -1, TestSignals: []string{"a", "b"},
 		CurrentManifest: true, Realtime: true,
@@ -100,7 +102,7 @@ func TestPrecedence(t *testing.T) {
 func TestEverySettingIsAVariable(t *testing.T) {
 	for name, want := range map[string]string{
 		"rtmpAddr": "LPMS_RTMP_ADDR", "transcodingOptions": "LPMS_TRANSCODING_OPTIONS", "cliAddr": "LPMS_CLI_ADDR",
-		"v": "LPMS_V", "onDemand": "LPMS_ON_DEMAND", "authWebhookUrl": "LPMS_AUTH_WEBHOOK_URL",
+		"v": "LPMS_V", "natsURL": "LPMS_NATS_URL", "serviceAddr": "LPMS_SERVICE_ADDR", "onDemand": "LPMS_ON_DEMAND", "authWebhookUrl": "LPMS_AUTH_WEBHOOK_URL",
 	} {
 		require.Equal(t, want, envName(name))
 	}
@@ -247,7 +249,7 @@ func TestPublicKeepsSecrets(t *testing.T) {
 
 	// Nothing that can be set is forgotten.
 	for _, o := range newParser().options {
-		if o.group != "" && o.name != "version" && o.name != "publishKey" {
+		if o.group != "" && o.name != "version" && o.name != "publishKey" && o.name != "orchSecret" {
 			require.Contains(t, m, o.name)
 		}
 	}
@@ -261,6 +263,8 @@ func FuzzParse(f *testing.F) {
 		"", "-rtmpAddr\x00:1", "-transcodingOptions\x00[{}]", "-transcodingOptions\x00P144p30fps16x9,2G", "-=\x00---\x00--\x00-",
 		"-v\x00-1\x00-help", "-httpAddr\x00[::1%eth0]:1", "-segmentDuration\x00-1h", "-testSignal\x00,,", "-nope=1\x00x", "-publishKey\x00\xff",
 		"-authWebhookUrl\x00http://[::1", "-extraRenditions\x00audio,audio", "-maxAttempts\x000", "-orchAddr\x00x",
+		"-transcoder\x00-orchAddr\x00a:1,[::1]:2\x00-orchSecret\x00s", "-broadcaster\x00-natsURL\x00nats://u:p@[::1]:1,tls://b", "-orchFingerprint\x00aa:",
+		"-orchestrator\x00-serviceAddr\x00:1\x00-orchSecret\x00s\x00-transcoder\x00-maxSessions\x003",
 	} {
 		f.Add(seed, "maxSessions 3\nx=y\n", ":1")
 	}
@@ -278,6 +282,10 @@ func FuzzParse(f *testing.F) {
 		s, err := Parse(args, env, io.Discard)
 		if err == nil {
 			require.NotEmpty(t, s.publicText())
+			require.True(t, s.Version || s.Broadcaster || s.Orchestrator || s.Transcoder)
+			require.Equal(t, s.Version || s.Orchestrator, s.ServiceAddr != "" || s.Version)
+			require.Equal(t, s.Broadcaster || s.Version, s.HTTPAddr != Off)
+			require.False(t, (s.Orchestrator || len(s.OrchAddr) > 0) && s.OrchSecret == "")
 			require.LessOrEqual(t, len(s.Renditions), ffmpeg.MaxRenditions)
 			return
 		}

@@ -20,6 +20,7 @@ const (
 	maxReconnect   = time.Hour
 	maxTestSignals = 4
 	maxURL         = 2048 // bytes
+	maxSessions    = 10   // the default
 )
 
 // x264Presets are what -preset takes, the fastest first.
@@ -135,6 +136,44 @@ func deviceTo(s *Settings) func(string) error {
 		}
 		s.Accel, s.Device = ffmpeg.Nvidia, v
 		return nil
+	}
+}
+
+// accelTo takes the name of an acceleration; none is Software, which anybody has.
+func accelTo(to *ffmpeg.Acceleration) func(string) error {
+	return func(v string) error {
+		switch v {
+		case "":
+			*to = ffmpeg.Software
+		case accelName(ffmpeg.Nvidia):
+			*to = ffmpeg.Nvidia
+		default:
+			return fmt.Errorf("%s: write nvidia, or leave it out", quote(v))
+		}
+		return nil
+	}
+}
+
+// accelName is what -requireAccel calls it; empty for Software.
+func accelName(a ffmpeg.Acceleration) string {
+	if a == ffmpeg.Nvidia {
+		return "nvidia"
+	}
+	return ""
+}
+
+// fileTo takes the name of a file that can be read, and does not read it.
+func fileTo(to *string) func(string) error {
+	return func(v string) error {
+		if v == "" {
+			return nil
+		}
+		f, err := openFile(v)
+		if err != nil {
+			return err
+		}
+		*to = v
+		return f.Close()
 	}
 }
 

@@ -17,6 +17,47 @@ type Status struct {
 	HTTPAddr string    `json:"httpAddr"`
 	Machine  Machine   `json:"machine"`
 	Streams  []Stream  `json:"streams"` // by name
+	Roles    []string  `json:"roles"`   // "broadcaster", "orchestrator", "transcoder"
+	Engines  []Engine  `json:"engines,omitempty"`
+	Workers  []Worker  `json:"workers,omitempty"` // those that are known, by name
+}
+
+// Engine is a connection to an orchestrator, or to a NATS cluster.
+type Engine struct {
+	Addr      string `json:"addr"` // "host:port", or several of a cluster
+	Connected bool   `json:"connected"`
+	Error     string `json:"error,omitempty"` // why not
+}
+
+// WorkerState is what a worker does.
+type WorkerState string
+
+const (
+	WorkerReady   WorkerState = "ready"   // it takes jobs
+	WorkerBenched WorkerState = "benched" // it takes none for some time, because its results were no good
+	WorkerLeaving WorkerState = "leaving" // it finishes what it has
+	WorkerForeign WorkerState = "foreign" // it speaks another version of the protocol
+)
+
+// Worker is a process that transcodes for others.
+type Worker struct {
+	ID       string      `json:"id"`
+	Name     string      `json:"name"` // of its machine
+	Version  string      `json:"version"`
+	State    WorkerState `json:"state"`
+	Reason   string      `json:"reason,omitempty"` // why it is benched
+	Capacity int         `json:"capacity"`         // segments at the same time
+	Load     int         `json:"load"`             // segments now
+	// Speed is how many seconds of media it transcodes in a second of work, for one segment at a
+	// time: lately, and 0 before its first segment.
+	Speed    float64   `json:"speed"`
+	Done     uint64    `json:"done"`    // jobs
+	Failed   uint64    `json:"failed"`  // jobs
+	Refused  uint64    `json:"refused"` // jobs whose results this process refused
+	Encoders []string  `json:"encoders"`
+	Accel    string    `json:"accel"`
+	Started  time.Time `json:"started"`
+	Seen     float64   `json:"seen"` // seconds ago
 }
 
 // Machine is what the process uses of it.

@@ -1,0 +1,207 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/livepeer/lpms/ffmpeg"
+)
+
+// assignment is a job that a worker has.
+type assignment struct {
+	worker *Worker
+	nc     *nats.Conn
+	job    *job
+	body   []byte // empty when it is to be fetched
+	origin string
+	ack    string // where the queue wants to hear of it
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+}
+
+// begin takes a job from the queue; nil when it is none for this worker.
+func (w *Worker) begin(ctx context.Context, nc *nats.Conn, m *nats.Msg) *assignment {
+	j, body, err := decodeJob(m.Data)
+	a := &assignment{worker: w, nc: nc, job: j, body: body, origin: originOf(m.Subject), ack: m.Reply}
+	switch {
+	case err != nil || a.origin == "":
+		w.opts.Warnf("a job is refused (%s): %v", printable(m.Subject, maxErrorText), err)
+		a.tell("+TERM")
+		if a.origin != "" && ValidID(j.ID) {
+			a.report(&report{Kind: kindFailed, Rendition: -1, Error: fmt.Sprint(err), Retryable: true})
+		}
+		return nil
+	case slices.Contains(j.Exclude, w.id):
+		a.tell(`-NAK {"delay": 100000000}`) // 0.1 s: another one is there to take it
+		return nil
+	}
+	a.ctx, a.cancel = context.WithCancelCause(ctx)
+	w.mu.Lock()
+	w.jobs[a.ack] = a
+	w.mu.Unlock()
+	return a
+}
+
+// run does the job and gives its results.
+func (a *assignment) run() {
+	w := a.worker
+	began := time.Now()
+	a.report(&report{Kind: kindTaken})
+	ctx, cancel := context.WithTimeout(a.ctx, a.job.Budget)
+	err := a.work(ctx)
+	cancel()
+	took := time.Since(began)
+	cause := context.Cause(a.ctx)
+	switch {
+	case errors.Is(cause, errLeave):
+		a.tell("-NAK") // others may have it
+	case cause != nil: // nobody waits for it
+		a.tell("+TERM")
+	case err != nil:
+		a.report(&report{Kind: kindFailed, Rendition: -1, Error: err.Error(), Retryable: retryable(err), Took: took})
+		a.tell("+ACK")
+	default:
+		a.report(&report{Kind: kindDone, Took: took})
+		a.tell("+ACK")
+	}
+	a.cancel(nil)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.jobs, a.ack)
+	if cause != nil {
+		return
+	}
+	if err != nil {
+		w.state.Failed++
+		return
+	}
+	w.state.Done++
+	speed := a.job.Length.Seconds() / max(took.Seconds(), 1e-6)
+	if w.state.Speed > 0 {
+		speed = (7*w.state.Speed + speed) / 8
+	}
+	w.state.Speed = speed
+}
+
+// retryable reports whether another worker may do better. What this machine lacks, others may have.
+func retryable(err error) bool { return ffmpeg.Retryable(err) || errors.Is(err, ffmpeg.ErrFormat) }
+
+// work transcodes. What a bug in it does is a failure of the job.
+func (a *assignment) work(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if a.job.Fetch {
+		if err := a.fetch(ctx); err != nil {
+			return err
+		}
+	}
+	in := Segment{
+		Stream: a.job.Stream, Seq: a.job.Seq, Length: a.job.Length, Preset: a.job.Preset,
+		Before: a.body[:a.job.Before], Data: a.body[a.job.Before:], Renditions: a.job.Specs,
+	}
+	if a.job.Thumbnail {
+		in.Thumbnail = func(jpeg []byte) {
+			if len(jpeg) <= maxThumbnail {
+				a.report(&report{Kind: kindThumbnail}, jpeg)
+			}
+		}
+	}
+	return a.worker.opts.Work(ctx, in, a.deliver)
+}
+
+// deliver sends a rendition, in parts when it is large.
+func (a *assignment) deliver(i int, out ffmpeg.Output) {
+	if a.ctx.Err() != nil || i < 0 || i >= len(a.job.Wanted) {
+		return
+	}
+	i = a.job.Wanted[i]
+	if out.Err != nil {
+		a.report(&report{Kind: kindFailed, Rendition: i, Error: out.Err.Error(), Retryable: retryable(out.Err)})
+		return
+	}
+	rest, size := out.Data, partSize(a.nc)
+	for n := 0; len(rest) > 0; n++ {
+		part := rest[:min(size, len(rest))]
+		rest = rest[len(part):]
+		a.report(&report{Kind: kindPart, Rendition: i, Part: n, Size: len(out.Data), Output: headOf(&out)}, part)
+	}
+}
+
+// report tells the origin. When it does not get there, the origin has the segment made again.
+func (a *assignment) report(r *report, body ...[]byte) {
+	r.Job, r.Worker, r.Error = a.job.ID, a.worker.id, printable(r.Error, maxErrorText)
+	if m, err := encode(r, body...); err == nil {
+		_ = a.nc.Publish(resultPrefix+a.origin, m)
+	}
+}
+
+// tell answers the queue.
+func (a *assignment) tell(word string) { _ = a.nc.Publish(a.ack, []byte(word)) }
+
+const (
+	fetchTimeout = 3 * time.Second
+	fetchTries   = 3
+)
+
+// fetch gets a segment that is too large for its job from the origin.
+func (a *assignment) fetch(ctx context.Context) error {
+	size := a.job.Before + a.job.Size
+	body := make([]byte, 0, min(size, 2*maxPart)) // grows with what comes
+	for len(body) < size {
+		part, err := a.fetchPart(ctx, len(body))
+		if err != nil {
+			return fmt.Errorf("cluster: fetching the segment: %w", err)
+		}
+		if len(part) == 0 || len(part) > size-len(body) {
+			return fmt.Errorf("%w: %d bytes of %d of a segment", ErrMessage, len(body)+len(part), size)
+		}
+		body = append(body, part...)
+	}
+	a.body = body
+	return nil
+}
+
+func (a *assignment) fetchPart(ctx context.Context, offset int) ([]byte, error) {
+	question, err := encode(fetch{Job: a.job.ID, Offset: offset})
+	for try := 0; err == nil && try < fetchTries; try++ {
+		var answer *nats.Msg
+		asking, cancel := context.WithTimeout(ctx, fetchTimeout)
+		answer, err = a.nc.RequestWithContext(asking, getPrefix+a.origin, question)
+		cancel()
+		if err == nil {
+			return answer.Data, nil
+		}
+		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+			err = nil
+		}
+	}
+	if err == nil {
+		err = errors.New("the origin does not answer")
+	}
+	return nil, err
+}
+
+// transcode is the Work of a worker that has none.
+func (w *Worker) transcode(ctx context.Context, in Segment, done func(int, ffmpeg.Output)) error {
+	if in.Preset == "" {
+		in.Preset = w.opts.Preset
+	}
+	l, err := ffmpeg.NewLadder(ffmpeg.LadderOptions{
+		Renditions: in.Renditions, Preset: in.Preset, Accel: w.opts.Accel, Device: w.opts.Device, Thumbnail: in.Thumbnail,
+	})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	_, err = l.Transcode(ctx, ffmpeg.Input{Data: in.Data, NoThumbnail: in.Thumbnail == nil}, done)
+	return err
+}

@@ -1,0 +1,223 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/livepeer/lpms/ffmpeg"
+	"github.com/livepeer/lpms/transcoder"
+)
+
+// attempt is a job that was put into a queue: one try to have a segment made. The queue may
+// give it to several workers, one after the other.
+type attempt struct {
+	id           string
+	link         *link
+	before, data []byte // what workers may fetch
+	wanted       []int  // numbers of renditions
+	sent         time.Time
+	news         func() // wakes up the task
+
+	mu       sync.Mutex
+	over     bool
+	worker   string    // that has it
+	workers  []string  // all that have had it
+	taken    time.Time // when that worker began
+	finished bool      // the worker says that nothing more will come
+	err      error     // why it is over
+	hopeless bool      // no other worker can do better
+	results  []result  // that were not looked at
+	partial  map[partKey][]byte
+	bytes    int // of results so far
+}
+
+// result is what a worker made.
+type result struct {
+	rendition int
+	worker    string
+	out       ffmpeg.Output
+	err       error
+	thumbnail []byte
+}
+
+type partKey struct {
+	worker    string
+	rendition int
+}
+
+func newAttempt(l *link, before, data []byte, wanted []int, news func()) *attempt {
+	return &attempt{
+		id: rand.Text(), link: l, before: before, data: data, wanted: wanted, sent: time.Now(), news: news,
+		partial: make(map[partKey][]byte),
+	}
+}
+
+// put puts the job into the queue. It tries until the queue has it, or ctx ends: the queue knows
+// what it has already. A queue that is full makes the stream wait.
+func (a *attempt) put(ctx context.Context, subject string, j *job) error {
+	var body [][]byte
+	if j.Fetch = len(a.before)+len(a.data) > a.link.inlineSize(); !j.Fetch {
+		body = [][]byte{a.before, a.data}
+	}
+	payload, err := encode(j, body...)
+	if err != nil {
+		return err
+	}
+	m := nats.NewMsg(subject)
+	m.Data = payload
+	m.Header.Set(messageID, a.id)
+	for {
+		err := request(ctx, a.link.conn(), m)
+		if err == nil || ctx.Err() != nil || errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrConnectionClosed) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the job queue does not take the segment: %w", err)
+		case <-time.After(putRetry):
+		}
+	}
+}
+
+const (
+	putTimeout = time.Second
+	putRetry   = 150 * time.Millisecond
+)
+
+// request publishes to JetStream and waits for its answer.
+func request(ctx context.Context, nc *nats.Conn, m *nats.Msg) error {
+	ctx, cancel := context.WithTimeout(ctx, putTimeout)
+	defer cancel()
+	reply, err := nc.RequestMsgWithContext(ctx, m)
+	if err != nil {
+		return err
+	}
+	var answer struct {
+		Error *struct {
+			Code        int    `json:"err_code"`
+			Description string `json:"description"`
+		} `json:"error"`
+	}
+	if err := json.Unmarshal(reply.Data, &answer); err != nil {
+		return fmt.Errorf("%w: the answer of the job queue", ErrMessage)
+	}
+	if answer.Error != nil {
+		return errors.New(printable(answer.Error.Description, maxErrorText) + " (" + strconv.Itoa(answer.Error.Code) + ")")
+	}
+	return nil
+}
+
+// report takes what a worker says.
+func (a *attempt) report(r *report, body []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.over {
+		return
+	}
+	switch r.Kind {
+	case kindTaken:
+		a.worker, a.taken = r.Worker, time.Now()
+		a.workers = append(a.workers, r.Worker)
+	case kindPart:
+		if !a.part(r, body) {
+			return
+		}
+	case kindThumbnail:
+		if len(body) > maxThumbnail || !isJPEG(body) {
+			return
+		}
+		a.results = append(a.results, result{worker: r.Worker, thumbnail: body})
+	case kindFailed:
+		if r.Rendition >= 0 {
+			a.add(result{rendition: r.Rendition, worker: r.Worker, err: &WorkerError{r.Worker, r.Error, r.Retryable}})
+			break
+		}
+		a.over, a.err, a.hopeless = true, &WorkerError{r.Worker, r.Error, r.Retryable}, !r.Retryable
+	case kindDone:
+		a.finished = true
+	default:
+		return
+	}
+	a.news()
+}
+
+const maxThumbnail = 256 << 10
+
+func isJPEG(b []byte) bool { return len(b) > 3 && b[0] == 0xff && b[1] == 0xd8 && b[2] == 0xff }
+
+// part takes a part of a rendition, and reports whether that is complete. The caller holds mu.
+func (a *attempt) part(r *report, body []byte) bool {
+	key := partKey{r.Worker, r.Rendition}
+	have := a.partial[key]
+	a.bytes += len(body)
+	switch {
+	case r.Rendition < 0, a.bytes > maxResults, len(have)+len(body) > r.Size, len(body) == 0, len(a.partial) > 4*ffmpeg.MaxRenditions:
+		a.add(result{rendition: r.Rendition, worker: r.Worker, err: fmt.Errorf("%w: parts that do not fit", errGarbage)})
+		return true
+	case r.Part == 0 && len(body) == r.Size: // the usual case: nothing to copy
+		have = body
+	case r.Part == 0: // a worker that was given the job again begins anew
+		have = append(make([]byte, 0, len(body)), body...)
+	default:
+		have = append(have, body...)
+	}
+	if len(have) < r.Size {
+		a.partial[key] = have
+		return false
+	}
+	delete(a.partial, key)
+	if r.Output == nil {
+		a.add(result{rendition: r.Rendition, worker: r.Worker, err: fmt.Errorf("%w: no description", errGarbage)})
+		return true
+	}
+	a.add(result{rendition: r.Rendition, worker: r.Worker, out: r.Output.output(have)})
+	return true
+}
+
+// add keeps a result to be looked at. The caller holds mu.
+func (a *attempt) add(r result) {
+	if len(a.results) < 4*ffmpeg.MaxRenditions {
+		a.results = append(a.results, r)
+	}
+}
+
+// take gives the results that were not looked at.
+func (a *attempt) take() (rs []result) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	rs, a.results = a.results, nil
+	return rs
+}
+
+// fail ends the attempt.
+func (a *attempt) fail(err error) {
+	a.mu.Lock()
+	a.over, a.err = true, err
+	a.mu.Unlock()
+	a.news()
+}
+
+// errLost is an attempt whose queue was restarted or cut off.
+var errLost = fmt.Errorf("%w: the connection to the job queue was lost", transcoder.ErrUnavailable)
+
+// lose ends the attempt because its queue may have forgotten it. It does not count as a try.
+func (a *attempt) lose() { a.fail(errLost) }
+
+// WorkerError is why a worker could not make a segment, in its words.
+type WorkerError struct {
+	Worker    string // its id
+	Text      string
+	Retryable bool // another one may do better
+}
+
+func (e *WorkerError) Error() string {
+	return "worker " + e.Worker[:min(8, len(e.Worker))] + ": " + e.Text
+}

@@ -1,0 +1,228 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/livepeer/lpms/internal/status"
+)
+
+// link is an origin's connection to one job queue.
+type link struct {
+	origin  *Origin
+	server  *Server
+	members *members
+
+	mu      sync.Mutex
+	nc      *nats.Conn // nil before the first time
+	up      bool
+	err     error         // why it is not up
+	changed chan struct{} // closed when up changes
+}
+
+func newLink(o *Origin, s *Server) *link {
+	return &link{origin: o, server: s, members: newMembers(), changed: make(chan struct{}), err: errors.New("not connected yet")}
+}
+
+// run connects and stays connected until ctx ends. The error is final.
+func (l *link) run(ctx context.Context) error {
+	warn := l.origin.opts.Warnf
+	closed := make(chan error, 1)
+	again := make(chan struct{}, 1)
+	nc, err := l.server.dial(ctx, Broadcaster, l.origin.id, hooks{
+		connected: func() {
+			select {
+			case again <- struct{}{}:
+			default:
+			}
+		},
+		lost: func(err error) {
+			l.set(nil, false, err)
+			warn("the connection to %s is lost: %v; it is tried again", l.server, err)
+		},
+		closed: func(err error) { closed <- err },
+	}, func(err error) {
+		l.set(nil, false, err)
+		warn("no job queue at %s yet: %v; it is tried again every second", l.server, err)
+	})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	defer nc.Close()
+	if err := l.subscribe(nc); err != nil {
+		return err
+	}
+	if err := l.begin(ctx, nc); err != nil {
+		return err
+	}
+	l.origin.opts.Infof("connected to the job queue at %s", l.server)
+	tick := time.NewTicker(memberInterval / 2)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			l.set(nc, false, context.Cause(ctx))
+			_ = nc.FlushTimeout(time.Second) // cancelled jobs
+			return nil
+		case err := <-closed:
+			if err == nil {
+				err = errors.New("closed")
+			}
+			return fmt.Errorf("%s: %w", l.server, err)
+		case <-again:
+			if err := l.begin(ctx, nc); err != nil {
+				return err
+			}
+			l.origin.opts.Infof("connected to the job queue at %s again", l.server)
+			for _, a := range l.origin.all(l) {
+				a.lose() // the queue may have been restarted
+			}
+		case now := <-tick.C:
+			for _, news := range l.members.expire(now) {
+				warn("%s", news)
+			}
+		}
+	}
+}
+
+func (l *link) subscribe(nc *nats.Conn) error {
+	o := l.origin
+	results, err := nc.Subscribe(resultPrefix+o.id, func(m *nats.Msg) { l.report(m.Data) })
+	if err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	// Results that wait to be looked at: what comes beyond that is lost, and made again.
+	if err := results.SetPendingLimits(-1, 2*maxResults); err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	_, err = nc.Subscribe(getPrefix+o.id, func(m *nats.Msg) { l.serve(m) })
+	if err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	_, err = l.members.listen(nc, o.opts.Infof)
+	return err
+}
+
+// begin makes the link usable after it was connected.
+func (l *link) begin(ctx context.Context, nc *nats.Conn) error {
+	if l.server.External {
+		err := setupExternal(ctx, nc, l.origin.opts.Queue)
+		if errors.Is(err, ErrServer) {
+			return err
+		}
+		if err != nil && ctx.Err() == nil {
+			l.origin.opts.Warnf("%v; going on, because somebody else may have made the job queue", err)
+		}
+	}
+	if err := nc.Publish(helloSubject, nil); err == nil {
+		_ = nc.FlushTimeout(time.Second) // if it fails, the connection is lost, which is told
+	}
+	l.set(nc, nc.IsConnected(), nil)
+	return nil
+}
+
+func (l *link) set(nc *nats.Conn, up bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if nc != nil {
+		l.nc = nc
+	}
+	l.up, l.err = up, err
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+func (l *link) isUp() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.up
+}
+
+// news is closed when the link comes up or goes down.
+func (l *link) news() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.changed
+}
+
+func (l *link) conn() *nats.Conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.nc
+}
+
+func (l *link) status() status.Engine {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := status.Engine{Addr: l.server.String(), Connected: l.up}
+	if !l.up && l.err != nil {
+		s.Error = printable(l.err.Error(), maxErrorText)
+	}
+	return s
+}
+
+// report takes what a worker says.
+func (l *link) report(message []byte) {
+	r, body, err := decodeReport(message)
+	if err != nil {
+		l.origin.opts.Warnf("a message at %s is refused: %v", l.server, err)
+		return
+	}
+	a := l.origin.find(r.Job)
+	if a == nil || a.link != l {
+		if r.Kind == kindTaken {
+			l.order(r.Worker, order{Cancel: r.Job}) // nobody waits for it any more
+		}
+		return
+	}
+	a.report(r, body)
+}
+
+// order tells a worker something. That it may be lost is fine.
+func (l *link) order(worker string, o order) {
+	nc := l.conn()
+	if m, err := encode(o); err == nil && nc != nil && ValidID(worker) {
+		_ = nc.Publish(workerPrefix+worker, m)
+	}
+}
+
+// serve gives a worker a part of a segment that is too large for its job.
+func (l *link) serve(m *nats.Msg) {
+	var f fetch
+	if _, err := decode(m.Data, &f); err != nil || m.Reply == "" {
+		return
+	}
+	a := l.origin.find(f.Job)
+	if a == nil || a.link != l || f.Offset < 0 || f.Offset >= len(a.before)+len(a.data) {
+		_ = m.Respond(nil)
+		return
+	}
+	part := a.data
+	if f.Offset < len(a.before) {
+		part = a.before[f.Offset:]
+	} else {
+		part = part[f.Offset-len(a.before):]
+	}
+	_ = m.Respond(part[:min(len(part), l.partSize())])
+}
+
+// partSize is how much of media travels in one message.
+func (l *link) partSize() int { return partSize(l.conn()) }
+
+func partSize(nc *nats.Conn) int {
+	return int(max(min(nc.MaxPayload()-messageRoom, maxPart), minPart))
+}
+
+// messageRoom is for what travels beside media in a message.
+const messageRoom = 16 << 10
+
+// inlineSize is how large a job may be to travel with its segment.
+func (l *link) inlineSize() int { return int(min(l.conn().MaxPayload()-messageRoom, maxInline)) }

@@ -1,0 +1,363 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/livepeer/lpms/ffmpeg"
+	"github.com/livepeer/lpms/transcoder"
+)
+
+// task is one segment, until it has all its renditions. It is for one goroutine, but for what is
+// guarded by mu.
+type task struct {
+	*session
+	in    transcoder.Input
+	done  func(int, ffmpeg.Output)
+	began time.Time
+	wake  chan struct{} // one token: look again
+
+	have      []bool // renditions that are there
+	attempts  []*attempt
+	lost      int      // of them that do not count as tries
+	exclude   []string // workers that have failed
+	triedHere bool
+	beforeSeg []byte // what workers need of the segment before
+	prepared  bool
+	thumbnail bool // wanted
+	last      error
+	hopeless  bool
+	helpers   sync.WaitGroup
+
+	mu      sync.Mutex
+	results []result // made here
+	working bool     // here
+	hereErr error
+}
+
+func newTask(s *session, in transcoder.Input, done func(int, ffmpeg.Output)) *task {
+	return &task{
+		session: s, in: in, done: done, began: time.Now(), wake: make(chan struct{}, 1),
+		have: make([]bool, len(s.specs)), thumbnail: s.wantsThumbnail(in.Segment),
+	}
+}
+
+func (t *task) look() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (t *task) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer func() {
+		cancel()
+		t.end()
+	}()
+	for {
+		changed := t.changes() // before the look, so that none is missed
+		t.collect()
+		if !slices.Contains(t.have, false) {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return t.why(context.Cause(ctx))
+		}
+		v := t.view(ctx)
+		s, until := v.next()
+		switch s {
+		case send:
+			t.send(ctx)
+			continue
+		case workHere:
+			t.workHere(ctx)
+			continue
+		case giveUp:
+			return t.why(errors.New("cluster: no worker could make it"))
+		case unavailable:
+			return fmt.Errorf("%w: no worker is there", transcoder.ErrUnavailable)
+		}
+		timer := time.NewTimer(max(min(time.Until(until), recheck), time.Millisecond))
+		select {
+		case <-t.wake:
+		case <-changed:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// recheck is how long a task waits at most before it looks whether workers are there: those that
+// are benched come back unheard.
+const recheck = 500 * time.Millisecond
+
+// why is the error of a task that has ended with renditions missing.
+func (t *task) why(otherwise error) error {
+	if t.last != nil {
+		return t.last
+	}
+	return otherwise
+}
+
+// changes is closed when workers or connections come or go.
+func (t *task) changes() <-chan struct{} {
+	links := t.origin.links
+	if len(links) != 1 {
+		return t.anyChange()
+	}
+	return links[0].members.news()
+}
+
+// anyChange is for several links: recheck is the rest.
+func (t *task) anyChange() <-chan struct{} {
+	for _, l := range t.origin.links {
+		if l.isUp() {
+			return l.members.news()
+		}
+	}
+	return nil
+}
+
+// view is what the decision is made of.
+func (t *task) view(ctx context.Context) *view {
+	now := time.Now()
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = t.began.Add(max(6*t.in.Segment.Duration, 12*time.Second))
+	}
+	t.mu.Lock()
+	working := t.working
+	t.mu.Unlock()
+	v := &view{
+		now: now, began: t.began, deadline: deadline, length: t.in.Segment.Duration, usual: t.usually(),
+		tries: t.origin.opts.Tries + t.lost, hedge: t.origin.hasToken(), hopeless: t.hopeless,
+		local: t.origin.local != nil && !t.triedHere, working: working,
+	}
+	exclude := t.exclude
+	for _, a := range t.attempts {
+		a.mu.Lock()
+		av := attemptView{over: a.over, taken: a.taken}
+		if !a.over && a.worker != "" {
+			exclude = append(exclude[:len(exclude):len(exclude)], a.workers...)
+			if !a.link.members.has(a.worker) {
+				av.taken = time.Time{} // the queue gives it to another one
+			}
+		}
+		a.mu.Unlock()
+		v.attempts = append(v.attempts, av)
+	}
+	_, v.able = t.origin.choose(t.lane.need, exclude, now)
+	v.workers, v.nobody = t.origin.workers(t.lane.need, now)
+	return v
+}
+
+// send puts another job into a queue.
+func (t *task) send(ctx context.Context) {
+	o, seg := t.origin, t.in.Segment
+	exclude := slices.Clone(t.exclude)
+	first := true
+	for _, a := range t.attempts {
+		a.mu.Lock()
+		if !a.over {
+			exclude = append(exclude, a.workers...)
+			first = false
+		}
+		a.mu.Unlock()
+	}
+	l, _ := o.choose(t.lane.need, exclude, time.Now())
+	if l == nil {
+		return // it went down since the decision
+	}
+	if !first && !o.takeToken() {
+		return
+	}
+	if !t.prepared {
+		t.prepared, t.beforeSeg = true, t.before(t.in)
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = t.began.Add(jobAge)
+	}
+	j := &job{
+		Stream: t.stream, Seq: seg.Seq, Start: seg.Start, Length: seg.Duration, Budget: max(time.Until(deadline), time.Millisecond),
+		Before: len(t.beforeSeg), Size: len(seg.Data), Preset: o.opts.Preset, Thumbnail: t.thumbnail,
+		Exclude: exclude[max(len(exclude)-maxExcluded, 0):],
+	}
+	for i, spec := range t.specs {
+		if !t.have[i] {
+			j.Wanted, j.Specs = append(j.Wanted, i), append(j.Specs, spec)
+		}
+	}
+	a := newAttempt(l, t.beforeSeg, seg.Data, j.Wanted, t.look)
+	j.ID = a.id
+	o.add(a)
+	t.attempts = append(t.attempts, a)
+	t.helpers.Go(func() {
+		if err := a.put(ctx, t.lane.subject(o.id, t.stream), j); err != nil && ctx.Err() == nil {
+			a.fail(err)
+		}
+	})
+}
+
+// workHere transcodes in this process.
+func (t *task) workHere(ctx context.Context) {
+	t.triedHere = true
+	t.mu.Lock()
+	t.working = true
+	t.mu.Unlock()
+	t.helpers.Go(func() {
+		err := t.transcodeHere(ctx)
+		t.mu.Lock()
+		t.working, t.hereErr = false, err
+		t.mu.Unlock()
+		t.look()
+	})
+}
+
+func (t *task) transcodeHere(ctx context.Context) error {
+	release, err := t.origin.local.Turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	s, err := t.here()
+	if err != nil {
+		return err
+	}
+	return s.Transcode(ctx, t.in, func(i int, out ffmpeg.Output) {
+		t.mu.Lock()
+		t.results = append(t.results, result{rendition: i, out: out, err: out.Err})
+		t.mu.Unlock()
+		t.look()
+	})
+}
+
+// collect takes what has come.
+func (t *task) collect() {
+	t.mu.Lock()
+	own := t.results
+	t.results = nil
+	if t.hereErr != nil {
+		t.last, t.hereErr = t.hereErr, nil
+	}
+	t.mu.Unlock()
+	for _, r := range own {
+		t.accept(r)
+	}
+	for _, a := range t.attempts {
+		t.collectFrom(a)
+	}
+}
+
+func (t *task) collectFrom(a *attempt) {
+	for _, r := range a.take() {
+		switch {
+		case r.thumbnail != nil:
+			if t.thumbnail {
+				t.thumbnail = false
+				t.origin.thumb(t.stream, r.thumbnail)
+			}
+		case !slices.Contains(a.wanted, r.rendition), r.err == nil && t.check(&r) != nil:
+			t.refuse(a, r)
+		case errors.Is(r.err, errGarbage):
+			t.refuse(a, r)
+		default:
+			t.accept(r)
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	missing := slices.ContainsFunc(a.wanted, func(i int) bool { return !t.have[i] })
+	switch {
+	case a.over && a.err != nil:
+		if errors.Is(a.err, errLost) {
+			t.lost++
+		} else {
+			t.last = a.err
+		}
+		t.hopeless = t.hopeless || a.hopeless && len(a.workers) > 0 && t.confirmed()
+		a.err = nil
+		t.exclude = append(t.exclude, a.workers...)
+	case a.finished && !a.over && missing:
+		a.over = true
+		t.exclude = append(t.exclude, a.workers...)
+	case a.finished && !a.over:
+		a.over = true
+		t.took(time.Since(a.taken))
+		t.origin.giveToken()
+	}
+}
+
+// confirmed reports whether it is not the first worker that says so: it might be its own fault.
+func (t *task) confirmed() bool { return len(t.exclude) > 0 }
+
+// accept takes a result that is good, or a rendition that failed.
+func (t *task) accept(r result) {
+	if r.rendition < 0 || r.rendition >= len(t.have) || t.have[r.rendition] {
+		return
+	}
+	if r.err != nil {
+		t.last = r.err
+		return
+	}
+	t.have[r.rendition] = true
+	t.done(r.rendition, r.out)
+}
+
+func (t *task) check(r *result) error {
+	if t.have[r.rendition] {
+		return nil // another one was first
+	}
+	r.err = t.origin.opts.Check(&r.out, &t.specs[r.rendition], t.in.Segment)
+	return r.err
+}
+
+// refuse ends an attempt whose worker sent garbage.
+func (t *task) refuse(a *attempt, r result) {
+	if r.err == nil {
+		r.err = fmt.Errorf("%w: rendition %d was not asked for", errGarbage, r.rendition)
+	}
+	t.last = &WorkerError{Worker: r.worker, Text: r.err.Error(), Retryable: true}
+	t.exclude = append(t.exclude, r.worker)
+	a.mu.Lock()
+	over := a.over
+	a.over = true
+	a.mu.Unlock()
+	if !over {
+		t.cancel(a)
+	}
+	t.origin.refuse(a.link, r.worker, t.in.Segment.Seq, t.stream, r.err)
+}
+
+// cancel tells the workers of an attempt that nobody waits for it.
+func (t *task) cancel(a *attempt) {
+	a.mu.Lock()
+	workers, finished := a.workers, a.finished
+	a.mu.Unlock()
+	for _, w := range workers {
+		if !finished {
+			a.link.order(w, order{Cancel: a.id})
+		}
+	}
+}
+
+// end forgets the task: what comes later is for nobody.
+func (t *task) end() {
+	for _, a := range t.attempts {
+		t.origin.remove(a)
+		a.mu.Lock()
+		over := a.over
+		a.over = true
+		a.mu.Unlock()
+		if !over {
+			t.cancel(a)
+		}
+	}
+	t.helpers.Wait()
+}

@@ -1,0 +1,201 @@
+package cluster
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/livepeer/lpms/ffmpeg"
+)
+
+// ErrMessage is a message that is not what it should be.
+var ErrMessage = errors.New("cluster: malformed message")
+
+// A message is the length of its head, in 4 bytes big-endian, its head, which is JSON, and its
+// body, which is media. head must not be nil.
+func encode(head any, body ...[]byte) ([]byte, error) {
+	h, err := json.Marshal(head)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	if len(h) > maxHead {
+		return nil, fmt.Errorf("%w: its head has %d bytes, at most %d are allowed", ErrMessage, len(h), maxHead)
+	}
+	size := 4 + len(h)
+	for _, b := range body {
+		size += len(b)
+	}
+	m := make([]byte, 4, size)
+	binary.BigEndian.PutUint32(m, uint32(len(h)))
+	m = append(m, h...)
+	for _, b := range body {
+		m = append(m, b...)
+	}
+	return m, nil
+}
+
+// decode reads a message. The body is a part of it.
+func decode(message []byte, head any) (body []byte, err error) {
+	if len(message) < 4 {
+		return nil, fmt.Errorf("%w: %d bytes", ErrMessage, len(message))
+	}
+	n := binary.BigEndian.Uint32(message)
+	rest := message[4:]
+	if n > maxHead || int(n) > len(rest) {
+		return nil, fmt.Errorf("%w: a head of %d bytes in %d", ErrMessage, n, len(message))
+	}
+	d := json.NewDecoder(bytes.NewReader(rest[:n]))
+	d.DisallowUnknownFields()
+	if err := d.Decode(head); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMessage, err)
+	}
+	return rest[n:], nil
+}
+
+// decodeLoose reads what may come from another version: its head may have more in it.
+func decodeLoose(message []byte, head any) error {
+	if len(message) < 4 {
+		return fmt.Errorf("%w: %d bytes", ErrMessage, len(message))
+	}
+	n := binary.BigEndian.Uint32(message)
+	if int64(n) > int64(len(message)-4) {
+		return fmt.Errorf("%w: a head of %d bytes in %d", ErrMessage, n, len(message))
+	}
+	if err := json.Unmarshal(message[4:4+n], head); err != nil {
+		return fmt.Errorf("%w: %w", ErrMessage, err)
+	}
+	return nil
+}
+
+// job is what a worker is to do: the head of a message whose body is Before bytes of the segment
+// before, and the segment. The body is empty when it is to be fetched.
+type job struct {
+	ID     string        `json:"id"` // of this attempt; nobody can guess it
+	Stream string        `json:"stream"`
+	Seq    uint64        `json:"seq"`
+	Start  time.Duration `json:"start"` // of the segment
+	Length time.Duration `json:"length"`
+	// Budget is how much time is left for it when it is sent.
+	Budget time.Duration `json:"budget"`
+	Before int           `json:"before,omitempty"` // bytes
+	Size   int           `json:"size"`             // bytes of the segment
+	Fetch  bool          `json:"fetch,omitempty"`
+	// Exclude are the workers that have tried it in vain.
+	Exclude   []string           `json:"exclude,omitempty"`
+	Thumbnail bool               `json:"thumbnail,omitempty"`
+	Preset    string             `json:"preset,omitempty"`
+	Wanted    []int              `json:"wanted"` // the number of each of Renditions in the ladder
+	Specs     []ffmpeg.Rendition `json:"specs"`
+}
+
+func decodeJob(message []byte) (j *job, body []byte, err error) {
+	j = &job{}
+	body, err = decode(message, j)
+	switch {
+	case err != nil:
+	case !ValidID(j.ID), j.Size <= 0, j.Before < 0, j.Size > maxSegment, j.Before > maxSegment, j.Length <= 0, j.Budget <= 0,
+		len(j.Specs) == 0, len(j.Specs) > ffmpeg.MaxRenditions, len(j.Wanted) != len(j.Specs), len(j.Exclude) > maxExcluded,
+		!j.Fetch && len(body) != j.Before+j.Size, j.Fetch && len(body) != 0:
+		err = fmt.Errorf("%w: a job with impossible numbers", ErrMessage)
+	}
+	if err != nil {
+		return j, nil, err
+	}
+	for _, n := range j.Wanted {
+		if n < 0 || n >= ffmpeg.MaxRenditions {
+			return j, nil, fmt.Errorf("%w: rendition %d", ErrMessage, n)
+		}
+	}
+	return j, body, nil
+}
+
+// kind of a report.
+const (
+	kindTaken     = "taken"     // the worker begins
+	kindPart      = "part"      // of a rendition: the body
+	kindThumbnail = "thumbnail" // the body is a JPEG
+	kindFailed    = "failed"    // one rendition, or all when it is negative
+	kindDone      = "done"      // nothing more will come
+)
+
+// report is what a worker tells an origin about a job.
+type report struct {
+	Kind   string `json:"kind"`
+	Job    string `json:"job"`
+	Worker string `json:"worker"`
+
+	Rendition int           `json:"rendition,omitempty"`
+	Part      int           `json:"part,omitempty"` // from 0
+	Size      int           `json:"size,omitempty"` // of the whole rendition
+	Output    *outputHead   `json:"output,omitempty"`
+	Error     string        `json:"error,omitempty"`
+	Retryable bool          `json:"retryable,omitempty"`
+	Took      time.Duration `json:"took,omitempty"`
+}
+
+// outputHead is an ffmpeg.Output without its bytes.
+type outputHead struct {
+	Media    ffmpeg.MediaInfo  `json:"media"`
+	Start    time.Duration     `json:"start"`
+	Duration time.Duration     `json:"duration"`
+	Info     ffmpeg.OutputInfo `json:"info"`
+}
+
+func headOf(o *ffmpeg.Output) *outputHead { return &outputHead{o.Media, o.Start, o.Duration, o.Info} }
+
+func (h *outputHead) output(data []byte) ffmpeg.Output {
+	return ffmpeg.Output{Data: data, Bytes: int64(len(data)), Media: h.Media, Start: h.Start, Duration: h.Duration, Info: h.Info}
+}
+
+func decodeReport(message []byte) (r *report, body []byte, err error) {
+	r = &report{}
+	body, err = decode(message, r)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case !ValidID(r.Job), !ValidID(r.Worker), r.Rendition >= ffmpeg.MaxRenditions, r.Part < 0, r.Part > maxSegment/minPart, r.Size < 0, r.Size > maxSegment, r.Took < 0:
+		return nil, nil, fmt.Errorf("%w: a report with impossible numbers", ErrMessage)
+	}
+	r.Error = printable(r.Error, maxErrorText)
+	return r, body, nil
+}
+
+// order is what an origin tells a worker.
+type order struct {
+	Cancel string        `json:"cancel,omitempty"` // a job that nobody waits for any more
+	Bench  time.Duration `json:"bench,omitempty"`  // take no jobs for so long
+	Reason string        `json:"reason,omitempty"`
+}
+
+// fetch asks an origin for the body of a job, from an offset on.
+type fetch struct {
+	Job    string `json:"job"`
+	Offset int    `json:"offset"`
+}
+
+const (
+	maxErrorText = 500
+	maxExcluded  = 8
+)
+
+// printable makes a text of strangers fit for logs and pages.
+func printable(s string, most int) string {
+	s = strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return ' '
+		}
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}
