@@ -13,7 +13,6 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/livepeer/lpms/ffmpeg"
-	"github.com/livepeer/lpms/transcoder"
 )
 
 // attempt is a job that was put into a queue: one try to have a segment made. The queue may
@@ -24,7 +23,8 @@ type attempt struct {
 	before, data []byte // what workers may fetch
 	wanted       []int  // numbers of renditions
 	sent         time.Time
-	news         func() // wakes up the task
+	news         func()        // wakes up the task
+	forgotten    chan struct{} // one token: put it into the queue again
 
 	mu       sync.Mutex
 	over     bool
@@ -56,7 +56,7 @@ type partKey struct {
 func newAttempt(l *link, before, data []byte, wanted []int, news func()) *attempt {
 	return &attempt{
 		id: rand.Text(), link: l, before: before, data: data, wanted: wanted, sent: time.Now(), news: news,
-		partial: make(map[partKey][]byte),
+		forgotten: make(chan struct{}, 1), partial: make(map[partKey][]byte),
 	}
 }
 
@@ -205,11 +205,35 @@ func (a *attempt) fail(err error) {
 	a.news()
 }
 
-// errLost is an attempt whose queue was restarted or cut off.
-var errLost = fmt.Errorf("%w: the connection to the job queue was lost", transcoder.ErrUnavailable)
+// hold puts the job into the queue, and once more whenever the queue may have forgotten it: one
+// that has not knows it by its id. It returns when ctx ends.
+func (a *attempt) hold(ctx context.Context, subject string, j *job) {
+	for {
+		if err := a.put(ctx, subject, j); err != nil {
+			if ctx.Err() == nil {
+				a.fail(err)
+			}
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.forgotten:
+		}
+	}
+}
 
-// lose ends the attempt because its queue may have forgotten it. It does not count as a try.
-func (a *attempt) lose() { a.fail(errLost) }
+// forget says that the queue may have forgotten the job. What a worker has needs no queue.
+func (a *attempt) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.worker == "" && !a.over {
+		select {
+		case a.forgotten <- struct{}{}:
+		default:
+		}
+	}
+}
 
 // WorkerError is why a worker could not make a segment, in its words.
 type WorkerError struct {

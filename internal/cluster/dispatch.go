@@ -30,6 +30,7 @@ type step int
 const (
 	wait        step = iota
 	send             // put a job into the queue
+	sendAgain        // the same, for any worker
 	workHere         // transcode in this process
 	giveUp           // it has failed
 	unavailable      // there is nobody
@@ -38,6 +39,9 @@ const (
 const (
 	// A second attempt is due when this part of the time is over, whatever is usual.
 	hedgePart = 0.6
+	// awayParts is for how many segments' time workers may be away before players should go on
+	// without their renditions.
+	awayParts = 2
 	// leastHedge is the least time after which a second attempt is due.
 	leastHedge = 300 * time.Millisecond
 )
@@ -55,8 +59,10 @@ func (v *view) next() (s step, until time.Time) {
 		return send, v.now
 	case running == nil && v.local:
 		return workHere, v.now
-	case running == nil && sent > 0:
+	case running == nil && sent >= v.tries:
 		return giveUp, v.now
+	case running == nil && v.workers > 0: // those that have failed are all there are
+		return sendAgain, v.now
 	case running == nil || running.taken.IsZero():
 		return v.queued(running != nil)
 	}
@@ -81,9 +87,8 @@ func (v *view) queued(inQueue bool) (step, time.Time) {
 	switch {
 	case v.workers == 0 && v.local:
 		return workHere, v.now
-	case v.workers == 0:
-		// One that is restarted is back by then; later players should have another rendition.
-		if end := v.nobody.Add(v.length); v.now.Before(end) {
+	case v.workers == 0: // they may be back soon
+		if end := v.nobody.Add(awayParts * v.length); v.now.Before(end) {
 			return wait, end
 		}
 		return unavailable, v.now

@@ -83,7 +83,7 @@ func (l *link) run(ctx context.Context) error {
 			}
 			l.origin.opts.Infof("connected to the job queue at %s again", l.server)
 			for _, a := range l.origin.all(l) {
-				a.lose() // the queue may have been restarted
+				a.forget() // if it was restarted
 			}
 		case now := <-tick.C:
 			for _, news := range l.members.expire(now) {

@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -85,9 +86,13 @@ func freeAddr(t *testing.T) string {
 	return ln.Addr().String()
 }
 
+// orchestrators are those of the running test, by address.
+var orchestrators sync.Map
+
 func startOrchestrator(t *testing.T, addr string) *process {
 	o, err := orchestrator.New(orchestrator.Options{Addr: addr, Secret: secret, Warnf: t.Logf})
 	require.NoError(t, err)
+	orchestrators.Store(addr, o)
 	p := run(t, o.Run)
 	select {
 	case <-o.Ready():
@@ -137,29 +142,35 @@ func startWorker(t *testing.T, addr string, o cluster.WorkerOptions) (*cluster.W
 	if o.Encoders == nil {
 		o.Encoders = []string{"h264"}
 	}
-	o.Infof, o.Warnf = t.Logf, t.Logf
+	o.Infof, o.Warnf, o.LeaveTime = t.Logf, t.Logf, cmp.Or(o.LeaveTime, time.Second)
 	w := cluster.NewWorker(o)
 	return w, run(t, w.Run)
 }
 
-// startOrigin has results checked by their text.
-func startOrigin(t *testing.T, addr string, o cluster.OriginOptions) (*cluster.Origin, *process) {
+// newOrigin has results checked by their text.
+func newOrigin(t *testing.T, addr string, o cluster.OriginOptions) *cluster.Origin {
 	if o.Servers == nil {
 		o.Servers = []cluster.Server{serverAt(addr)}
 	}
 	if o.Check == nil {
-		o.Check = func(out *ffmpeg.Output, spec *ffmpeg.Rendition, seg *stream.Segment) error {
-			var name, who string
-			var seq uint64
-			_, err := fmt.Sscanf(string(out.Data), "%s %d by %s", &name, &seq, &who)
-			if err == nil && (name != spec.Profile.Name || seq != seg.Seq) {
-				err = fmt.Errorf("it is %q", out.Data)
-			}
-			return err
-		}
+		o.Check = checkText
 	}
 	o.Infof, o.Warnf = t.Logf, t.Logf
-	origin := cluster.NewOrigin(o)
+	return cluster.NewOrigin(o)
+}
+
+func checkText(out *ffmpeg.Output, spec *ffmpeg.Rendition, seg *stream.Segment) error {
+	var name, who string
+	var seq uint64
+	_, err := fmt.Sscanf(string(out.Data), "%s %d by %s", &name, &seq, &who)
+	if err == nil && (name != spec.Profile.Name || seq != seg.Seq) {
+		err = fmt.Errorf("it is %q", out.Data)
+	}
+	return err
+}
+
+func startOrigin(t *testing.T, addr string, o cluster.OriginOptions) (*cluster.Origin, *process) {
+	origin := newOrigin(t, addr, o)
 	return origin, run(t, origin.Run)
 }
 
@@ -211,4 +222,14 @@ func open(t *testing.T, o *cluster.Origin, name string, renditions ...string) tr
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
 	return s
+}
+
+// awaitQueue waits until so many jobs are kept by the queue: those in work, too.
+func awaitQueue(t *testing.T, addr string, n int) {
+	t.Helper()
+	until(t, fmt.Sprintf("%d jobs", n), func() bool {
+		o, _ := orchestrators.Load(addr)
+		kept, err := o.(*orchestrator.Orchestrator).Queue()
+		return err == nil && kept == n
+	})
 }

@@ -23,7 +23,6 @@ type task struct {
 
 	have      []bool // renditions that are there
 	attempts  []*attempt
-	lost      int      // of them that do not count as tries
 	exclude   []string // workers that have failed
 	triedHere bool
 	beforeSeg []byte // what workers need of the segment before
@@ -71,8 +70,8 @@ func (t *task) run(ctx context.Context) error {
 		v := t.view(ctx)
 		s, until := v.next()
 		switch s {
-		case send:
-			t.send(ctx)
+		case send, sendAgain:
+			t.send(ctx, s == sendAgain)
 			continue
 		case workHere:
 			t.workHere(ctx)
@@ -80,7 +79,7 @@ func (t *task) run(ctx context.Context) error {
 		case giveUp:
 			return t.why(errors.New("cluster: no worker could make it"))
 		case unavailable:
-			return fmt.Errorf("%w: no worker is there", transcoder.ErrUnavailable)
+			return fmt.Errorf("%w: %w", transcoder.ErrUnavailable, t.why(errors.New("no worker is there")))
 		}
 		timer := time.NewTimer(max(min(time.Until(until), recheck), time.Millisecond))
 		select {
@@ -136,7 +135,7 @@ func (t *task) view(ctx context.Context) *view {
 	t.mu.Unlock()
 	v := &view{
 		now: now, began: t.began, deadline: deadline, length: t.in.Segment.Duration, usual: t.usually(),
-		tries: t.origin.opts.Tries + t.lost, hedge: t.origin.hasToken(), hopeless: t.hopeless,
+		tries: t.origin.opts.Tries, hedge: t.origin.hasToken(), hopeless: t.hopeless,
 		local: t.origin.local != nil && !t.triedHere, working: working,
 	}
 	exclude := t.exclude
@@ -157,9 +156,12 @@ func (t *task) view(ctx context.Context) *view {
 	return v
 }
 
-// send puts another job into a queue.
-func (t *task) send(ctx context.Context) {
+// send puts another job into a queue, for any worker or for those that have not failed.
+func (t *task) send(ctx context.Context, any bool) {
 	o, seg := t.origin, t.in.Segment
+	if any {
+		t.exclude = nil
+	}
 	exclude := slices.Clone(t.exclude)
 	first := true
 	for _, a := range t.attempts {
@@ -198,11 +200,7 @@ func (t *task) send(ctx context.Context) {
 	j.ID = a.id
 	o.add(a)
 	t.attempts = append(t.attempts, a)
-	t.helpers.Go(func() {
-		if err := a.put(ctx, t.lane.subject(o.id, t.stream), j); err != nil && ctx.Err() == nil {
-			a.fail(err)
-		}
-	})
+	t.helpers.Go(func() { a.hold(ctx, t.lane.subject(o.id, t.stream), j) })
 }
 
 // workHere transcodes in this process.
@@ -276,11 +274,7 @@ func (t *task) collectFrom(a *attempt) {
 	missing := slices.ContainsFunc(a.wanted, func(i int) bool { return !t.have[i] })
 	switch {
 	case a.over && a.err != nil:
-		if errors.Is(a.err, errLost) {
-			t.lost++
-		} else {
-			t.last = a.err
-		}
+		t.last = a.err
 		t.hopeless = t.hopeless || a.hopeless && len(a.workers) > 0 && t.confirmed()
 		a.err = nil
 		t.exclude = append(t.exclude, a.workers...)

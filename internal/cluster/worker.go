@@ -41,14 +41,19 @@ type WorkerOptions struct {
 	Preset string
 	Accel  ffmpeg.Acceleration
 	Device string
+	// LeaveTime is how long it may finish what it has when it is to end. Default 30 s.
+	LeaveTime time.Duration
 	// Work, when set, takes the place of transcoding, for tests and benchmarks.
 	Work Work
 	// Infof and Warnf are told what an operator wants to know. Default: nobody.
 	Infof, Warnf func(format string, args ...any)
 }
 
-// leaveTime is how long a worker that leaves may finish what it has.
-const leaveTime = 30 * time.Second
+const (
+	defaultLeaveTime = 30 * time.Second
+	// awayTime is how long a worker that leaves waits for a queue that is away.
+	awayTime = 2 * time.Second
+)
 
 // Worker transcodes for others.
 type Worker struct {
@@ -71,6 +76,9 @@ func NewWorker(o WorkerOptions) *Worker {
 	o.Capacity = max(o.Capacity, 1)
 	if o.Encoders == nil {
 		o.Encoders = encodersHere(o.Accel, o.Device)
+	}
+	if o.LeaveTime <= 0 {
+		o.LeaveTime = defaultLeaveTime
 	}
 	nobody := func(string, ...any) {}
 	if o.Infof == nil {
@@ -163,11 +171,17 @@ func (w *Worker) leave(nc *nats.Conn, p *puller, abandon context.CancelCauseFunc
 		w.opts.Infof("leaving after %d segments that are in work", n)
 	}
 	w.say(nc, false)
-	late := time.AfterFunc(leaveTime, func() { abandon(errLeave) })
+	limit := w.opts.LeaveTime
+	if !nc.IsConnected() {
+		limit = min(limit, awayTime)
+	}
+	late := time.AfterFunc(limit, func() { abandon(errLeave) })
 	defer late.Stop()
 	p.wait()
 	w.say(nc, true)
-	_ = nc.FlushTimeout(flushTimeout) // if it fails, others make the segments again
+	if nc.IsConnected() {
+		_ = nc.FlushTimeout(awayTime) // if it fails, others make the segments again
+	}
 }
 
 func (w *Worker) set(nc *nats.Conn, up bool, err error) {

@@ -139,6 +139,8 @@ func (o *Orchestrator) Addr() net.Addr {
 	return o.server.Addr()
 }
 
+var errDown = errors.New("orchestrator: it is not up")
+
 // Server is how others of this process reach it.
 func (o *Orchestrator) Server() cluster.Server {
 	return cluster.Server{Secret: o.opts.Secret, InProcess: o.connect}
@@ -148,7 +150,7 @@ func (o *Orchestrator) connect() (net.Conn, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.server == nil {
-		return nil, errors.New("the orchestrator is not up")
+		return nil, errDown
 	}
 	return o.server.InProcessConn()
 }
@@ -214,11 +216,27 @@ func (o *Orchestrator) set(s *server.Server) {
 // Workers are those that are connected.
 func (o *Orchestrator) Workers() []status.Worker { return o.seen.Workers() }
 
+// Queue is how many segments are waiting for a worker, or are with one.
+func (o *Orchestrator) Queue() (int, error) {
+	o.mu.Lock()
+	s := o.server
+	o.mu.Unlock()
+	if s == nil {
+		return 0, errDown
+	}
+	info, err := s.Jsz(nil)
+	if err != nil {
+		return 0, fmt.Errorf("orchestrator: %w", err)
+	}
+	return int(info.Messages), nil
+}
+
 // Engine says whether it is up.
 func (o *Orchestrator) Engine() status.Engine {
 	e := status.Engine{Addr: o.opts.Addr}
 	if a := o.Addr(); a != nil {
 		e.Addr, e.Connected = a.String(), true
+		e.Queue, _ = o.Queue() // 0 when it is just going down
 	}
 	return e
 }

@@ -27,6 +27,7 @@ type Engine struct {
 	Addr      string `json:"addr"` // "host:port", or several of a cluster
 	Connected bool   `json:"connected"`
 	Error     string `json:"error,omitempty"` // why not
+	Queue     int    `json:"queue"`           // segments that wait for a worker or are with one, where this process is the orchestrator
 }
 
 // WorkerState is what a worker does.
