@@ -10,6 +10,7 @@ import (
 
 	"github.com/golang/glog"
 
+	"github.com/livepeer/lpms/ffmpeg"
 	"github.com/livepeer/lpms/internal/admin"
 	"github.com/livepeer/lpms/internal/backend"
 	"github.com/livepeer/lpms/internal/cluster"
@@ -32,10 +33,17 @@ type process struct {
 	meter        machine.Meter
 }
 
-func newProcess(s *settings.Settings, metrics *admin.Metrics) (*process, error) {
+func newProcess(ctx context.Context, s *settings.Settings, metrics *admin.Metrics) (*process, error) {
 	p := &process{settings: s, started: time.Now()}
 	if s.Orchestrator {
 		if err := p.addOrchestrator(); err != nil {
+			return nil, err
+		}
+	}
+	var encoders []string
+	if s.Transcoder || s.Accel != ffmpeg.Software { // a device that is not there is better known now
+		var err error
+		if encoders, err = cluster.EncodersHere(ctx, s.Accel, s.Device); err != nil {
 			return nil, err
 		}
 	}
@@ -43,7 +51,7 @@ func newProcess(s *settings.Settings, metrics *admin.Metrics) (*process, error) 
 		host, _ := os.Hostname() // without a name it has its id
 		p.worker = cluster.NewWorker(cluster.WorkerOptions{
 			Server: p.servers()[0], Name: host, Version: versionText(), Capacity: jobsAtOnce(s.Capacity),
-			Preset: s.Preset, Accel: s.Accel, Device: s.Device, Infof: glog.Infof, Warnf: glog.Warningf,
+			Encoders: encoders, Preset: s.Preset, Accel: s.Accel, Device: s.Device, Infof: glog.Infof, Warnf: glog.Warningf,
 		})
 	}
 	if !s.Broadcaster {

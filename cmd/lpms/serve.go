@@ -31,7 +31,7 @@ func serve(ctx context.Context, s *settings.Settings) error {
 	if s.Monitor {
 		metrics = admin.NewMetrics(admin.MetricsOptions{PerStream: s.MetricsPerStream, Status: func() status.Status { return p.status() }})
 	}
-	p, err := newProcess(s, metrics)
+	p, err := newProcess(ctx, s, metrics)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -125,7 +126,9 @@ func (a *attempt) report(r *report, body []byte) {
 	switch r.Kind {
 	case kindTaken:
 		a.worker, a.taken = r.Worker, time.Now()
-		a.workers = append(a.workers, r.Worker)
+		if !slices.Contains(a.workers, r.Worker) && len(a.workers) < 2*deliverLimit {
+			a.workers = append(a.workers, r.Worker)
+		}
 	case kindPart:
 		if !a.part(r, body) {
 			return
@@ -134,7 +137,7 @@ func (a *attempt) report(r *report, body []byte) {
 		if len(body) > maxThumbnail || !isJPEG(body) {
 			return
 		}
-		a.results = append(a.results, result{worker: r.Worker, thumbnail: body})
+		a.add(result{worker: r.Worker, thumbnail: body})
 	case kindFailed:
 		if r.Rendition >= 0 {
 			a.add(result{rendition: r.Rendition, worker: r.Worker, err: &WorkerError{r.Worker, r.Error, r.Retryable}})

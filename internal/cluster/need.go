@@ -49,20 +49,6 @@ func needOf(renditions []ffmpeg.Rendition, accel ffmpeg.Acceleration) need {
 	return n
 }
 
-// encodersHere are the names of the codecs that this process can encode with an acceleration.
-func encodersHere(accel ffmpeg.Acceleration, device string) (names []string) {
-	for name, codec := range map[string]ffmpeg.VideoCodec{"h264": ffmpeg.H264, "hevc": ffmpeg.H265} {
-		p := ffmpeg.VideoProfile{Name: "probe", Resolution: "256x144", Bitrate: "100k", Encoder: codec}
-		l, err := ffmpeg.NewLadder(ffmpeg.LadderOptions{Renditions: []ffmpeg.Rendition{{Profile: p}}, Accel: accel, Device: device})
-		if err == nil {
-			l.Close()
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
 // can reports whether somebody with these encoders and this acceleration can do what is needed.
 func can(n need, encoders []string, accel string) bool {
 	return slices.Contains(encoders, "h264") &&

@@ -35,7 +35,7 @@ type WorkerOptions struct {
 	Name, Version string
 	// Capacity is how many segments it transcodes at the same time.
 	Capacity int
-	// Encoders are the codecs that it can encode; nil asks libav.
+	// Encoders are the codecs that it can encode, as EncodersHere finds out.
 	Encoders []string
 	// Preset, Accel and Device are those of ffmpeg.LadderOptions; Preset is for jobs that name none.
 	Preset string
@@ -74,9 +74,6 @@ type Worker struct {
 // NewWorker makes a worker; it connects in Run.
 func NewWorker(o WorkerOptions) *Worker {
 	o.Capacity = max(o.Capacity, 1)
-	if o.Encoders == nil {
-		o.Encoders = encodersHere(o.Accel, o.Device)
-	}
 	if o.LeaveTime <= 0 {
 		o.LeaveTime = defaultLeaveTime
 	}
@@ -103,11 +100,10 @@ func NewWorker(o WorkerOptions) *Worker {
 var errLeave = errors.New("cluster: the worker is leaving")
 
 // Run takes jobs until ctx ends; it then takes no more, finishes those it has, and returns nil. A
-// queue that is not there is waited for. It returns at once when it must not go on, see Origin.Run,
-// and when this machine cannot encode anything.
+// queue that is not there is waited for. It returns at once when it must not go on, see Origin.Run.
 func (w *Worker) Run(ctx context.Context) error {
 	if len(w.lanes) == 0 {
-		return fmt.Errorf("%w: this machine has no encoder for H.264 (%s)", ffmpeg.ErrFormat, w.state.Accel)
+		return fmt.Errorf("%w: WorkerOptions.Encoders is without h264", ffmpeg.ErrFormat)
 	}
 	closed := make(chan error, 1)
 	nc, err := w.opts.Server.dial(ctx, Transcoder, w.id, hooks{
