@@ -40,7 +40,7 @@ var allowed = map[string][]string{
 	"internal/push":           {"stream", "ffmpeg", "transcoder"},
 	"internal/admin":          {"stream", "internal/status"},
 	"internal/backend": {"", "stream", "ffmpeg", "transcoder",
-		"internal/admin", "internal/machine", "internal/push", "internal/status", "internal/testsignal", "internal/watch"},
+		"internal/admin", "internal/cluster", "internal/machine", "internal/push", "internal/status", "internal/testsignal", "internal/watch"},
 	"cmd/lpms": {"ffmpeg", "transcoder", "internal/admin", "internal/backend", "internal/capacity", "internal/cluster", "internal/machine",
 		"internal/orchestrator", "internal/servicecert", "internal/settings", "internal/status", "internal/testsignal"},
 	"internal/capacity": {"stream", "internal/backend", "internal/status", "internal/testsignal"},

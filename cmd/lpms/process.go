@@ -60,7 +60,7 @@ func newProcess(ctx context.Context, s *settings.Settings, metrics *admin.Metric
 	o := backendOptions(s, metrics)
 	if s.UsesWorkers() {
 		p.origin = cluster.NewOrigin(cluster.OriginOptions{
-			Servers: p.servers(), Accel: s.RequireAccel, Preset: s.Preset, LocalFallback: s.LocalFallback, Tries: s.MaxAttempts,
+			Servers: p.servers(), Accel: s.RequireAccel, Preset: s.Preset, LocalFallback: s.LocalFallback, SegmentURL: s.SegmentURL, Tries: s.MaxAttempts,
 			Infof: glog.Infof, Warnf: glog.Warningf,
 		})
 		o.Workers = p.origin

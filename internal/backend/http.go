@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/livepeer/lpms/internal/cluster"
 	"github.com/livepeer/lpms/internal/watch"
 	"github.com/livepeer/lpms/stream"
 )
@@ -29,6 +30,8 @@ func (b *Backend) wrapHTTP(hls http.Handler) http.Handler {
 			b.serveStream(hls, w, r)
 		case path == "/healthz":
 			serveHealth(w, r)
+		case strings.HasPrefix(path, cluster.SegmentPath) && b.opts.Workers != nil:
+			b.opts.Workers.ServeHTTP(w, r)
 		case strings.HasPrefix(path, livePrefix) && b.pushed != nil:
 			b.pushed.ServeHTTP(w, r)
 		default:

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/livepeer/lpms/ffmpeg"
@@ -75,6 +76,8 @@ type Workers interface {
 	Parallel() int
 	// Attach is called once, before all else: local transcodes in this process, if workers want
 	// that, and thumbnail takes a JPEG of a stream now and then.
+	// ServeHTTP gives workers segments, under cluster.SegmentPath.
+	http.Handler
 	Attach(local transcoder.Engine, thumbnail func(stream string, jpeg []byte))
 }
 

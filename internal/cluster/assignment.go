@@ -154,6 +154,14 @@ const (
 
 // fetch gets a segment that is too large for its job from the origin.
 func (a *assignment) fetch(ctx context.Context) error {
+	if a.job.URL != "" {
+		body, err := a.worker.download(ctx, a.job)
+		if err == nil {
+			a.body = body
+			return nil
+		}
+		a.worker.opts.Warnf("fetching a segment: %v; it is fetched through the job queue", err)
+	}
 	size := a.job.Before + a.job.Size
 	body := make([]byte, 0, min(size, 2*maxPart)) // grows with what comes
 	for len(body) < size {

@@ -65,7 +65,10 @@ func newAttempt(l *link, before, data []byte, wanted []int, news func()) *attemp
 // what it has already. A queue that is full makes the stream wait.
 func (a *attempt) put(ctx context.Context, subject string, j *job) error {
 	var body [][]byte
-	if j.Fetch = len(a.before)+len(a.data) > a.link.inlineSize(); !j.Fetch {
+	if base := a.link.origin.opts.SegmentURL; base != "" {
+		j.URL = base + SegmentPath + a.id
+	}
+	if j.Fetch = j.URL != "" || len(a.before)+len(a.data) > a.link.inlineSize(); !j.Fetch {
 		body = [][]byte{a.before, a.data}
 	}
 	payload, err := encode(j, body...)

@@ -28,6 +28,9 @@ type OriginOptions struct {
 	// LocalFallback transcodes here what no worker can: when there are none, and near the
 	// deadline.
 	LocalFallback bool
+	// SegmentURL, when set, is where workers reach ServeHTTP: they fetch segments there, and the
+	// queue carries none. Without a slash at its end.
+	SegmentURL string
 	// Tries is how many workers may try a segment, one after the other. Default 3.
 	Tries int
 	// Check judges what a worker made of a segment; nil takes Verify. Benchmarks with work that is

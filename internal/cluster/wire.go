@@ -85,6 +85,7 @@ type job struct {
 	Before int           `json:"before,omitempty"` // bytes
 	Size   int           `json:"size"`             // bytes of the segment
 	Fetch  bool          `json:"fetch,omitempty"`
+	URL    string        `json:"url,omitempty"` // to fetch it from, rather than through the queue
 	// Exclude are the workers that have tried it in vain.
 	Exclude   []string           `json:"exclude,omitempty"`
 	Thumbnail bool               `json:"thumbnail,omitempty"`
@@ -100,7 +101,7 @@ func decodeJob(message []byte) (j *job, body []byte, err error) {
 	case err != nil:
 	case !ValidID(j.ID), j.Size <= 0, j.Before < 0, j.Size > maxSegment, j.Before > maxSegment, j.Length <= 0, j.Budget <= 0,
 		len(j.Specs) == 0, len(j.Specs) > ffmpeg.MaxRenditions, len(j.Wanted) != len(j.Specs), len(j.Exclude) > maxExcluded,
-		!j.Fetch && len(body) != j.Before+j.Size, j.Fetch && len(body) != 0:
+		!j.Fetch && len(body) != j.Before+j.Size, j.Fetch && len(body) != 0, j.URL != "" && !j.Fetch, len(j.URL) > maxURL:
 		err = fmt.Errorf("%w: a job with impossible numbers", ErrMessage)
 	}
 	if err != nil {
@@ -181,6 +182,7 @@ type fetch struct {
 const (
 	maxErrorText = 500
 	maxExcluded  = 8
+	maxURL       = 2200
 )
 
 // printable makes a text of strangers fit for logs and pages.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
@@ -67,6 +68,7 @@ type Worker struct {
 	err     error
 	state   member
 	benched time.Time
+	http    http.Client
 	jobs    map[string]*assignment // by the id of the job and its delivery
 	changed chan struct{}          // one token: the state is another
 }
@@ -85,6 +87,10 @@ func NewWorker(o WorkerOptions) *Worker {
 		o.Warnf = nobody
 	}
 	w := &Worker{opts: o, id: rand.Text(), jobs: make(map[string]*assignment), changed: make(chan struct{}, 1)}
+	w.http = http.Client{
+		Transport:     &http.Transport{MaxIdleConnsPerHost: o.Capacity, IdleConnTimeout: time.Minute, ResponseHeaderTimeout: fetchTimeout},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	if w.opts.Work == nil {
 		w.opts.Work = w.transcode
 	}
@@ -127,6 +133,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		return err
 	}
 	defer nc.Close()
+	defer w.http.CloseIdleConnections()
 	w.set(nc, true, nil)
 	if err := w.subscribe(nc); err != nil {
 		return err

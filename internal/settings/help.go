@@ -19,7 +19,8 @@ const helpTop = `lpms takes live streams by RTMP or HTTP, makes lighter renditio
   watch     http://127.0.0.1:8935/stream/NAME.m3u8
 
   lpms presets      lists the presets
-  lpms bench        measures what this machine can transcode
+  lpms bench        measures what this machine can transcode; with -cluster, the way to workers
+  lpms workers      lists the workers that the lpms here knows
   lpms healthcheck  says by its exit code whether lpms works here
 `
 

@@ -130,6 +130,8 @@ func machineOptions(s *Settings) []option {
 			help: "a NATS server with JetStream instead of an orchestrator"},
 		{name: "localFallback", group: groupMachines, def: "false", of: broadcasting, set: boolTo(&s.LocalFallback),
 			help: "the broadcaster transcodes itself what no transcoder can"},
+		{name: "segmentURL", group: groupMachines, arg: "url", of: broadcasting, set: baseURLTo(&s.SegmentURL),
+			help: "where transcoders reach this -httpAddr, to fetch segments from there"},
 		{name: "requireAccel", group: groupMachines, arg: "nvidia", of: broadcasting, set: accelTo(&s.RequireAccel),
 			help: "only transcoders with such a device get segments"},
 	}

@@ -46,6 +46,7 @@ func (s *Settings) Public() map[string]any {
 		"orchFingerprint": append([]string{}, s.OrchFingerprints...),
 		"natsURL":         publicURLs(s.NATSURL),
 		"localFallback":   s.LocalFallback,
+		"segmentURL":      s.SegmentURL,
 		"requireAccel":    accelName(s.RequireAccel),
 		"capacity":        s.Capacity,
 

@@ -201,6 +201,9 @@ func (p *parser) checkWorkers() {
 	if s.LocalFallback {
 		p.fail("localFallback", errors.New(add))
 	}
+	if s.SegmentURL != "" {
+		p.fail("segmentURL", errors.New(add))
+	}
 	if accelName(s.RequireAccel) != "" {
 		p.fail("requireAccel", errors.New(add))
 	}

@@ -180,6 +180,9 @@ func TestRoleProblems(t *testing.T) {
 
 		{"fallback for nothing", "-localFallback", `-localFallback: has no meaning without transcoders: add -broadcaster and -orchAddr, or remove`},
 		{"fallback of one who does all", "-broadcaster -localFallback", `-localFallback: has no meaning without transcoders`},
+		{"segments for nobody", "-segmentURL http://10.0.0.5:8935", `-segmentURL: has no meaning without transcoders`},
+		{"segments by FTP", caster + "-orchAddr a:1 -segmentURL ftp://a", `-segmentURL "ftp://a" is no address: write one like http://10.0.0.5:8935`},
+		{"segments with a password", caster + "-orchAddr a:1 -segmentURL http://hush@a", `-segmentURL: has a user, a query or a fragment`},
 		{"acceleration of nobody", "-requireAccel nvidia", `-requireAccel: has no meaning without transcoders`},
 		{"unknown acceleration", caster + "-orchAddr a:1 -requireAccel amd", `-requireAccel "amd": write nvidia, or leave it out`},
 		{"too much at a time", worker + "-orchAddr a:1 -maxSessions 257", `-maxSessions "257": with -transcoder it is how many segments are transcoded at the same time: write a number from 1 to 256`},

@@ -53,6 +53,9 @@ type Settings struct {
 	NATSURL []string
 	// LocalFallback has a broadcaster that UsesWorkers transcode itself what none of them can.
 	LocalFallback bool
+	// SegmentURL is where transcoders reach HTTPAddr, without a slash at its end; empty has
+	// segments travel through the orchestrator.
+	SegmentURL string
 	// RequireAccel is what a worker must have to get this broadcaster's segments; Software
 	// asks for nothing.
 	RequireAccel ffmpeg.Acceleration

@@ -154,6 +154,24 @@ func accelTo(to *ffmpeg.Acceleration) func(string) error {
 	}
 }
 
+// baseURLTo takes an address to which paths are added.
+func baseURLTo(to *string) func(string) error {
+	return func(v string) error {
+		if v == "" {
+			return nil
+		}
+		u, err := url.Parse(v)
+		switch {
+		case len(v) > maxURL, err != nil, u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "", u.Port() != "" && !isPort(u.Port()):
+			return fmt.Errorf("%s is no address: write one like http://10.0.0.5:8935", quote(v))
+		case u.User != nil, u.RawQuery != "", u.Fragment != "":
+			return errors.New("has a user, a query or a fragment: write one like http://10.0.0.5:8935")
+		}
+		*to = strings.TrimRight(v, "/")
+		return nil
+	}
+}
+
 // accelName is what -requireAccel calls it; empty for Software.
 func accelName(a ffmpeg.Acceleration) string {
 	if a == ffmpeg.Nvidia {
