@@ -17,6 +17,7 @@
 #define HOLE (LPMS_CLOCK / 20)       // a smaller one is a publisher's rounding
 #define LARGEST_HOLE (LPMS_CLOCK * 2LL) // that is filled with silence
 #define MAX_SAMPLES (1 << 20)        // of one frame, before the encoder
+#define MAX_PERIOD 4096              // samples that are put in front, to meet the grid
 
 struct lpms_audio {
     AVCodecContext *dec, *enc;
@@ -28,13 +29,15 @@ struct lpms_audio {
     AVPacket *pkt;
     AVDictionary *options;
     int rate, channels;
+    int grid, lead;
+    int skip; // packets that are not for the caller
     int in_rate, in_channels, in_format;
     int64_t base;  // the time of sample 0, LPMS_NO_TIME before the first
     int64_t taken; // samples put into the fifo since base
     int64_t given; // samples given to the encoder since base
 };
 
-lpms_result lpms_audio_open(lpms_audio **out, const struct AVCodecParameters *par, int rate, int channels,
+lpms_result lpms_audio_open(lpms_audio **out, const struct AVCodecParameters *par, int rate, int channels, int grid, int lead,
                             const char *const *options, int pairs)
 {
     lpms_audio *a = *out = av_mallocz(sizeof(*a));
@@ -45,6 +48,8 @@ lpms_result lpms_audio_open(lpms_audio **out, const struct AVCodecParameters *pa
         return lpms_fail(AVERROR(ENOMEM), "open audio");
     a->rate = rate;
     a->channels = channels;
+    a->grid = grid;
+    a->lead = lead;
     a->base = LPMS_NO_TIME;
     for (int i = 0; i < pairs; i++)
         if ((err = av_dict_set(&a->options, options[2 * i], options[2 * i + 1], 0)) < 0)
@@ -91,6 +96,15 @@ lpms_result lpms_audio_params(const lpms_audio *a, struct AVCodecParameters **pa
     if ((err = avcodec_parameters_from_context(*par, a->enc)) < 0)
         return lpms_fail(err, "avcodec_parameters_from_context");
     return lpms_ok();
+}
+
+int64_t lpms_audio_next(const lpms_audio *a)
+{
+    AVRational clock = {1, LPMS_CLOCK};
+
+    if (a->base == LPMS_NO_TIME)
+        return LPMS_NO_TIME;
+    return a->base + av_rescale_q(a->taken, a->enc->time_base, clock) + swr_get_delay(a->swr, LPMS_CLOCK);
 }
 
 const char *lpms_audio_unknown(const lpms_audio *a)
@@ -179,9 +193,73 @@ end:
     return err < 0 ? lpms_fail(err, "resample") : lpms_ok();
 }
 
-// Keeps the samples' count and the track's times together.
-static lpms_result follow(lpms_audio *a, int64_t pts)
+static int64_t floor_mod(int64_t n, int64_t unit)
 {
+    int64_t m = n % unit;
+
+    return m < 0 ? m + unit : m;
+}
+
+// Puts silence through the resampler, as if it were sound like frame.
+static lpms_result put_silence(lpms_audio *a, const AVFrame *frame, int samples)
+{
+    lpms_result r;
+    AVFrame *f = av_frame_alloc();
+    int err;
+
+    if (!f)
+        return lpms_fail(AVERROR(ENOMEM), "av_frame_alloc");
+    f->format = frame->format;
+    f->nb_samples = samples;
+    if ((err = av_channel_layout_copy(&f->ch_layout, &frame->ch_layout)) < 0 || (err = av_frame_get_buffer(f, 0)) < 0 ||
+        (err = av_samples_set_silence(f->extended_data, 0, samples, f->ch_layout.nb_channels, f->format)) < 0)
+        r = lpms_fail(err, "make silence");
+    else
+        r = put(a, f, samples);
+    av_frame_free(&f);
+    return r;
+}
+
+// Begins with a frame of the grid at or before pts; silence fills it up to there. The resampler
+// begins where samples of both rates meet, so that what it makes does not depend on where
+// that is. After a lead, what comes out is what would come out after sound.
+static lpms_result align(lpms_audio *a, const AVFrame *frame, int64_t pts)
+{
+    AVRational clock = {1, LPMS_CLOCK}, in = {1, frame->sample_rate}, out = a->enc->time_base;
+    int64_t period = in.den / av_gcd(in.den, out.den), n = av_rescale_q(pts, clock, in), size = a->enc->frame_size;
+    int64_t early = 0, fill = 0;
+    int own = in.den == out.den && frame->nb_samples == size; // the track's grid
+    lpms_result r = lpms_ok();
+
+    if (period > MAX_PERIOD)
+        period = 1;
+    if (!own)
+        early = floor_mod(n, period);
+    if (a->lead)
+        early += (2 * av_rescale_q_rnd(size, out, in, AV_ROUND_UP) + period - 1) / period * period;
+    if (early > MAX_SAMPLES)
+        early = 0;
+    if (own)
+        a->base = pts - av_rescale_q(early, in, clock);
+    else {
+        int64_t first = av_rescale_q(n - early, in, out);
+        fill = floor_mod(first, size);
+        a->base = av_rescale_q(first - fill, out, clock);
+    }
+    if (fill > 0)
+        r = put(a, NULL, (int)fill);
+    if (r.code >= 0 && early > 0)
+        r = put_silence(a, frame, (int)early);
+    if (a->lead) // the encoder keeps one frame
+        a->skip = FFMAX(av_audio_fifo_size(a->fifo) / (int)size - 1, 0);
+    a->lead = 0;
+    return r;
+}
+
+// Keeps the samples' count and the track's times together.
+static lpms_result follow(lpms_audio *a, const AVFrame *frame)
+{
+    int64_t pts = frame->pts;
     AVRational clock = {1, LPMS_CLOCK}, sample = {1, a->enc->sample_rate};
     int64_t off;
 
@@ -198,7 +276,7 @@ static lpms_result follow(lpms_audio *a, int64_t pts)
     av_audio_fifo_reset(a->fifo);
     a->base = pts;
     a->taken = a->given = 0;
-    return lpms_ok();
+    return a->grid ? align(a, frame, pts) : lpms_ok();
 }
 
 // Takes the next frame from the fifo; at the end also a short one.
@@ -256,7 +334,7 @@ static lpms_result decode(lpms_audio *a)
         if (r.code >= 0)
             r = open_resampler(a, f);
         if (r.code >= 0)
-            r = follow(a, f->pts);
+            r = follow(a, f);
         if (r.code >= 0)
             r = put(a, f, f->nb_samples);
     }
@@ -294,8 +372,12 @@ lpms_result lpms_audio_receive(lpms_audio *a, lpms_unit *u)
     if (!a->enc)
         return lpms_fail(lpms_again, "encode audio");
     av_packet_unref(pkt);
-    while ((err = avcodec_receive_packet(a->enc, pkt)) == AVERROR(EAGAIN)) {
-        lpms_result r = encode(a);
+    while ((err = avcodec_receive_packet(a->enc, pkt)) == AVERROR(EAGAIN) || (err >= 0 && a->skip > 0)) {
+        lpms_result r = lpms_ok();
+        if (err >= 0)
+            a->skip--;
+        else
+            r = encode(a);
         if (r.code < 0)
             return r;
     }

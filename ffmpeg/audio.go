@@ -54,7 +54,13 @@ func (s audioSettings) equal(o audioSettings) bool {
 	return s.rate == o.rate && s.channels == o.channels && slices.Equal(s.pairs, o.pairs)
 }
 
-func openAudioEncoder(source *params, s audioSettings) (*audioEncoder, error) {
+// audioStart is how an encoder begins.
+type audioStart struct {
+	grid bool // its frames do not depend on where in a stream that is
+	lead bool // with silence in place of the sound before
+}
+
+func openAudioEncoder(source *params, s audioSettings, start audioStart) (*audioEncoder, error) {
 	a := &audioEncoder{}
 	var err error
 	if a.source, err = source.clone(); err != nil {
@@ -63,7 +69,14 @@ func openAudioEncoder(source *params, s audioSettings) (*audioEncoder, error) {
 	liveHandles.Add(1)
 	options := cStrings(s.pairs)
 	defer options.free()
-	r := C.lpms_audio_open(&a.c, source.c, C.int(s.rate), C.int(s.channels), options.c(), C.int(len(s.pairs)/2))
+	var grid, lead C.int
+	if start.grid {
+		grid = 1
+	}
+	if start.lead {
+		lead = 1
+	}
+	r := C.lpms_audio_open(&a.c, source.c, C.int(s.rate), C.int(s.channels), grid, lead, options.c(), C.int(len(s.pairs)/2))
 	if err := resultError(r); err != nil {
 		a.close()
 		return nil, err
@@ -111,6 +124,9 @@ func (a *audioEncoder) encode(u *unit, emit func(unit)) error {
 		emit(unitFromC(&c))
 	}
 }
+
+// next is the time after all units, as far as they could be decoded; noTime before the first sound.
+func (a *audioEncoder) next() clock { return clock(C.lpms_audio_next(a.c)) }
 
 // close frees everything; it may be called again.
 func (a *audioEncoder) close() {

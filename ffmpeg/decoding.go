@@ -49,9 +49,12 @@ func (r *run) preroll() error {
 		return nil
 	}
 	first := r.window[i]
-	known := len(r.group) > 0 && !r.in.Discontinuity && follows(r.group[len(r.group)-1], first)
+	group := r.group
+	if len(group) == 0 || r.in.Discontinuity || !follows(group[len(group)-1], first) {
+		group = r.groupBefore(first)
+	}
 	r.unwanted = make(map[clock]bool)
-	if !known {
+	if len(group) == 0 {
 		for _, t := range r.pictureTimes() {
 			if first.key && t != noTime && t < first.pts {
 				r.unwanted[t] = true
@@ -61,11 +64,11 @@ func (r *run) preroll() error {
 		slices.Sort(r.lead)
 		return nil
 	}
-	for _, u := range r.group {
+	for _, u := range group {
 		r.unwanted[u.pts] = true
 	}
-	for i := range r.group {
-		if err := r.decode(&r.group[i]); err != nil {
+	for i := range group {
+		if err := r.decode(&group[i]); err != nil {
 			return err
 		}
 	}

@@ -44,6 +44,10 @@
 // [Transcode3] and [Transcoder] are the faces of the Ladder that embedders of the published
 // LPMS know.
 //
+// Segments of one stream can also be transcoded by a Ladder for each, on different machines
+// ([LadderOptions].Joined). Encoded sound and pictures that refer to those of the segment before
+// need its end then: [Input].Before, which may be no more than its [SoundTail].
+//
 // The package does not decide where to cut, does not repair timestamps and does not
 // log. FFmpeg's own messages are off until [InitFFmpegWithLogLevel] or
 // [FfmpegSetLogLevel] asks for them; that level belongs to the process.

@@ -49,6 +49,18 @@ type LadderOptions struct {
 	// better picture for a live stream. Without it, nothing of a segment depends on the
 	// segments before.
 	Continuous bool
+	// Joined says that each Input is a segment of a stream, and that its outputs are joined
+	// with what other Ladders make of the segments beside it. It matters for sound that is
+	// encoded (Rendition.Audio "aac"). The last frames of a segment, two or three, cannot be
+	// made before the next one is known: they are made with that, out of Input.Before, as
+	// a Continuous Ladder does it, and on the same grid of frames. So an output's sound
+	// begins and ends by that much (46 to 70 ms at 44.1 kHz, 256 to 384 ms at 8 kHz) before its
+	// input's. At the start of a stream, where Input.Discontinuity should be set, nothing is
+	// before; otherwise silence stands for a Before that is missing.
+	//
+	// Continuous implies it. Without both, the sound of an output begins and ends with its
+	// input's, and has a blip of one frame where it is joined with another.
+	Joined bool
 	// Preset is the default preset of x264 and x265. Default "superfast".
 	Preset string
 	// Threads is how many cores it may use. Default runtime.GOMAXPROCS.
@@ -69,6 +81,22 @@ type LadderOptions struct {
 type Input struct {
 	Data []byte // borrowed for the call
 	Path string // of a local file, or "pipe:0"
+	// Before is media that comes right before this input in its stream: the whole segment
+	// before, or the end of it, or only its sound (see SoundTail), in any container. It
+	// is borrowed for the call. Nothing of it is in an output, a count or a thumbnail,
+	// and times and numbers of frames do not depend on it. What it is for:
+	//
+	//   - Sound that a Joined Ladder encodes begins as if the encoder had made what comes
+	//     before, too. Without it there is a blip. Used is the time of five frames of the
+	//     encoder and two of the source: 0.15 s at 48 kHz, 0.7 s at 8 kHz.
+	//   - Pictures that refer to pictures before the input, because it does not begin with
+	//     an IDR picture, are decoded when Before has the pictures since a keyframe.
+	//     When the input begins with an IDR picture, no picture of Before is decoded.
+	//
+	// A Continuous Ladder that goes on from the segment before ignores it. So does any
+	// Ladder when it does not lead to the input (another codec, other times, damaged sound)
+	// or cannot be read. No more than 32 MiB is read: a longer one is ignored, too.
+	Before []byte
 	// Discontinuity says that this segment does not continue the last one.
 	Discontinuity bool
 	// NoThumbnail says that LadderOptions.Thumbnail wants none of this input.

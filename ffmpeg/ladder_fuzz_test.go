@@ -51,3 +51,41 @@ func FuzzTranscode(f *testing.F) {
 		require.Equal(t, before, LiveHandles())
 	})
 }
+
+// Whatever comes before a segment, the segment is transcoded as without it: with as much sound, and at
+// least as many pictures.
+func FuzzBefore(f *testing.F) {
+	segments := pieces(f, "-f lavfi -i testsrc2=size=32x32:rate=10 "+sine+"-t 4 "+fastX264+"-g 100 -bf 2 "+aac+"-break_non_keyframes 1")
+	tail, err := SoundTail(segments[0], 300*time.Millisecond)
+	require.NoError(f, err)
+	f.Add(segments[0])
+	f.Add(tail)
+	f.Add(segments[0][:len(segments[0])/2])
+	f.Add(segments[1])
+	f.Add([]byte("#EXTM3U\n"))
+	data := segments[1]
+	run := func(t testing.TB, before []byte) *LadderResult {
+		l, err := NewLadder(LadderOptions{Joined: true, Threads: 1, Renditions: []Rendition{
+			{Profile: profile("32x32", 0, 1, FormatMPEGTS), Audio: LightAudio()},
+			AudioOnly("sound", ComponentOptions{Name: "aac"}),
+		}})
+		require.NoError(t, err)
+		defer l.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		res, err := l.Transcode(ctx, Input{Data: data, Before: before}, nil)
+		require.NoError(t, err)
+		return res
+	}
+	without := soundTimes(f, run(f, nil).Outputs[1].Data)
+	f.Fuzz(func(t *testing.T, before []byte) {
+		open := LiveHandles()
+		res := run(t, before)
+		require.Equal(t, open, LiveHandles())
+		for _, o := range res.Outputs {
+			require.NoError(t, o.Err)
+		}
+		requireTimes(t, without, soundTimes(t, res.Outputs[1].Data))
+		require.LessOrEqual(t, res.Decoded.Frames, len(rawTimes(t, data)))
+	})
+}

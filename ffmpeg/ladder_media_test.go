@@ -316,10 +316,10 @@ func aacFrames(t testing.TB, data []byte) [][]byte {
 
 var aacPayloads sync.Map // by the hash of the file
 
-// samples decodes the sound of a file to mono.
-func samples(t testing.TB, data []byte) []float64 {
+// samples decodes the sound of a file to mono; args are more of ffmpeg's.
+func samples(t testing.TB, data []byte, args string) []float64 {
 	t.Helper()
-	b := remux(t, data, "", "-map 0:a:0 -ac 1 -c:a pcm_s16le -f s16le", "a.pcm")
+	b := remux(t, data, "", "-map 0:a:0 -ac 1 "+args+" -c:a pcm_s16le -f s16le", "a.pcm")
 	all := make([]float64, len(b)/2)
 	for i := range all {
 		all[i] = float64(int16(uint16(b[2*i])|uint16(b[2*i+1])<<8)) / 32768

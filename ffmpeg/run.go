@@ -20,9 +20,10 @@ type run struct {
 	progress func(time.Duration)
 	done     func(int, *Output)
 
-	window       []unit // what was read before the rates are known
-	whole        bool   // it is all there is
-	video, audio int    // tracks, or -1
+	before       *before // what was read of in.Before, nil when nothing was needed
+	window       []unit  // what was read before the rates are known
+	whole        bool    // it is all there is
+	video, audio int     // tracks, or -1
 	rate         rational
 	start        clock // the first picture, or sound when there is none
 	repairVideo  repair

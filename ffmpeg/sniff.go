@@ -37,20 +37,23 @@ func sniffStart(data []byte) int {
 	return C.LPMS_ANY
 }
 
-// isTS reports whether sync bytes stand 188 bytes apart, from somewhere in the first packet on.
-func isTS(data []byte) bool {
+// isTS reports whether data is a transport stream.
+func isTS(data []byte) bool { return findTS(data) >= 0 }
+
+// findTS is where sync bytes begin to stand 188 bytes apart, which is in the first packet, or -1.
+func findTS(data []byte) int {
 	for at := range min(188, len(data)-187) {
 		n := 0
 		for i := at; i < len(data) && data[i] == 0x47; i += 188 {
 			if n++; n == 5 {
-				return true
+				return at
 			}
 		}
 		if n > 0 && at+188*n >= len(data) && (at == 0 || n > 1) {
-			return true
+			return at
 		}
 	}
-	return false
+	return -1
 }
 
 // isMP4 reports whether the first box is one that files and segments start with.

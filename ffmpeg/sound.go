@@ -8,6 +8,9 @@ type sound struct {
 	start    clock         // the time of the first unit since it was opened
 	next     clock         // the time after the last unit
 	header   [2]int        // sample rate and channels of the source, as far as its units say it
+	steady   clock         // the time of the first unit of this segment, precisely
+	lead     bool          // it is opened with silence in front, in place of the sound before
+	priming  bool          // what comes out belongs to the segment before
 	err      error         // why there is none in this segment
 }
 
@@ -49,17 +52,15 @@ func (r *run) beginSounds() {
 			s.close()
 		}
 	}
-	first := true
+	var units []*unit
 	for i := range r.window {
-		u := &r.window[i]
-		if u.track != r.audio {
-			continue
+		if u := &r.window[i]; u.track == r.audio {
+			r.repairAudio.times(u)
+			units = append(units, u)
 		}
-		r.repairAudio.times(u)
-		if first {
-			first = false
-			r.joinSounds(u)
-		}
+	}
+	r.joinSounds(units)
+	for _, u := range units {
 		r.encodeAudio(u)
 	}
 	for _, s := range r.sounds {
@@ -75,18 +76,33 @@ func (r *run) beginSounds() {
 	}
 }
 
-// joinSounds closes the encoders that cannot go on with the first unit: it is of another
-// segment than the next one, or another kind of sound.
-func (r *run) joinSounds(u *unit) {
-	var header [2]int
-	header[0], header[1] = audioHeader(r.d.tracks[r.audio].params.codecName(), u.data)
+// joinSounds closes the encoders that cannot go on with the units of the window: they are of
+// another segment than the next one, or another kind of sound. New ones are opened with
+// the sound before it.
+func (r *run) joinSounds(units []*unit) {
+	if len(units) == 0 {
+		return
+	}
+	header := r.audioHeader(units[0])
 	for _, s := range r.sounds {
-		if !(u.pts - s.next).within(largestGap) || s.header != header {
+		if !(units[0].pts - s.next).within(largestGap) || s.header != header {
 			s.close()
 		}
 		s.header = header
+		if s.enc == nil && r.joins() {
+			r.primeSound(s, units)
+		}
 	}
 }
+
+// audioHeader is the sample rate and the channels, as far as a unit of the track says them.
+func (r *run) audioHeader(u *unit) (header [2]int) {
+	header[0], header[1] = audioHeader(r.d.tracks[r.audio].params.codecName(), u.data)
+	return header
+}
+
+// joins reports whether what is encoded goes on in the next segment.
+func (r *run) joins() bool { return r.opts.Continuous || r.opts.Joined }
 
 // encodeAudio gives a unit to the audio encoders; nil is the end. What fails, fails for the
 // renditions that wanted it.
@@ -113,21 +129,28 @@ func (r *run) encodeSound(s *sound, u *unit) error {
 		if u == nil {
 			return nil
 		}
-		enc, err := openAudioEncoder(track, s.settings)
+		enc, err := openAudioEncoder(track, s.settings, audioStart{grid: r.joins(), lead: s.lead})
 		if err != nil {
 			return err
 		}
-		s.enc = enc
+		s.enc, s.lead = enc, false
 		s.start = u.pts
+		if precise := *u; r.joins() && (s.steady - u.pts).within(groupSlack) {
+			precise.pts = s.steady
+			u = &precise
+		}
 	}
 	if u != nil {
 		s.next = u.pts + r.repairAudio.step
 	}
 	last := u == nil
 	return s.enc.encode(u, func(u unit) {
+		if s.priming {
+			return
+		}
 		// What an encoder makes before the first sound, and of the last half of a frame,
 		// would overlap with the segments beside this one.
-		if !r.opts.Continuous && (u.pts < s.start-u.duration/2 || last && u.pts > s.next-u.duration/2) {
+		if !r.joins() && (u.pts < s.start-u.duration/2 || last && u.pts > s.next-u.duration/2) {
 			return
 		}
 		for _, i := range s.rungs {
@@ -138,13 +161,16 @@ func (r *run) encodeSound(s *sound, u *unit) error {
 	})
 }
 
-// endSounds completes the audio. An encoder that stays open gives its last frames in the
-// next segment, so that there is no gap.
+// endSounds completes the audio. The last frames, which reach beyond the segment, are those of
+// the next one when there is one: of the encoder that stays open, or of another that
+// is primed with this segment's end.
 func (r *run) endSounds() {
 	if r.audio < 0 || r.opts.Continuous {
 		return
 	}
-	r.encodeAudio(nil)
+	if !r.opts.Joined {
+		r.encodeAudio(nil)
+	}
 	for _, s := range r.sounds {
 		s.close()
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
+	"time"
 
 	"github.com/livepeer/lpms/ffmpeg"
 	"github.com/livepeer/lpms/stream"
@@ -21,6 +23,31 @@ type Input struct {
 	// Before is the one right before it, so that an engine that keeps nothing of a stream can go
 	// on where another one ended. It is nil when there is none, or when time breaks between them.
 	Before *stream.Segment
+}
+
+const (
+	// soundBefore is how much sound of the segment before encoders are primed with: enough for
+	// sound of 8 kHz.
+	soundBefore = 600 * time.Millisecond
+	// maxBefore is how large a segment may be that is sent before another one, in bytes.
+	maxBefore = 16 << 20
+)
+
+// Lead is what an engine that keeps nothing of a stream needs of the segment before, for
+// ffmpeg.Input: its last sound when sound is encoded, all of it when the segment begins with
+// pictures that refer to it, and otherwise nothing. Without it the segment can still be made, less
+// well. The bytes may be those of the segment.
+func (in Input) Lead(renditions []ffmpeg.Rendition) []byte {
+	switch before := in.Before; {
+	case before == nil:
+		return nil
+	case !in.Segment.Independent && len(before.Data) <= maxBefore:
+		return before.Data
+	case slices.ContainsFunc(renditions, func(r ffmpeg.Rendition) bool { return r.Audio.Name == "aac" }):
+		tail, _ := ffmpeg.SoundTail(before.Data, soundBefore) // a segment of another format
+		return tail
+	}
+	return nil
 }
 
 // Engine transcodes segments, in this process or elsewhere. One engine serves many streams:

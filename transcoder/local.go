@@ -79,10 +79,11 @@ func (l *Local) Turn(ctx context.Context) (release func(), err error) {
 
 // Open implements Engine.
 func (l *Local) Open(name string, renditions []ffmpeg.Rendition) (Session, error) {
-	s := &localSession{interval: l.opts.ThumbnailInterval}
+	s := &localSession{specs: renditions, perSegment: l.opts.PerSegment, interval: l.opts.ThumbnailInterval}
 	opts := ffmpeg.LadderOptions{
 		Renditions: renditions,
 		Continuous: !l.opts.PerSegment,
+		Joined:     l.opts.PerSegment,
 		Preset:     l.opts.Preset,
 		Threads:    l.opts.Threads,
 		Accel:      l.opts.Accel,
@@ -104,6 +105,9 @@ func (l *Local) Open(name string, renditions []ffmpeg.Rendition) (Session, error
 
 // localSession is a ladder, which is for one segment at a time.
 type localSession struct {
+	specs      []ffmpeg.Rendition
+	perSegment bool
+
 	mu     sync.Mutex
 	ladder ladder
 	last   uint64 // number of the last segment; 0 before the first
@@ -118,9 +122,11 @@ func (s *localSession) Transcode(ctx context.Context, job Input, done func(int, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seg := job.Segment
-	in := ffmpeg.Input{
-		Data:          seg.Data,
-		Discontinuity: seg.Discontinuity || s.last != 0 && seg.Seq != s.last+1,
+	in := ffmpeg.Input{Data: seg.Data}
+	if alone := s.perSegment || seg.Seq != s.last+1; alone || seg.Discontinuity {
+		// What is open here, if anything, does not go on; what others made may.
+		in.Before = job.Lead(s.specs)
+		in.Discontinuity = !s.perSegment || job.Before == nil
 	}
 	s.last = seg.Seq
 	s.start = seg.Start

@@ -39,8 +39,8 @@ func TestLocal(t *testing.T) {
 		segs   []stream.Segment
 		breaks []bool
 	}{
-		{"one after the other", []stream.Segment{{Seq: 7}, {Seq: 8}, {Seq: 9}}, []bool{false, false, false}},
-		{"some left out", []stream.Segment{{Seq: 7}, {Seq: 9}, {Seq: 10}}, []bool{false, true, false}},
+		{"one after the other", []stream.Segment{{Seq: 7}, {Seq: 8}, {Seq: 9}}, []bool{true, false, false}},
+		{"some left out", []stream.Segment{{Seq: 7}, {Seq: 9}, {Seq: 10}}, []bool{true, true, false}},
 		{"the source breaks", []stream.Segment{{Seq: 7, Discontinuity: true}, {Seq: 8, Discontinuity: true}}, []bool{true, true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -66,6 +66,49 @@ func TestLocal(t *testing.T) {
 			require.ErrorIs(t, s.Transcode(t.Context(), Input{Segment: &c.segs[0]}, nil), errBroken)
 			s.Close()
 			require.Equal(t, 1, fake.closed)
+		})
+	}
+}
+
+// What others have made, or a ladder that keeps nothing, goes on from the segment before.
+func TestLocalJoins(t *testing.T) {
+	sound := ladderOf("a")
+	sound[0].Audio.Name = "aac"
+	before := &stream.Segment{Seq: 8, Data: realSegments(t, tenSeconds)[0].Data}
+	tail, err := ffmpeg.SoundTail(before.Data, soundBefore)
+	require.NoError(t, err)
+	require.NotEmpty(t, tail)
+	seg := func(seq uint64, independent bool) *stream.Segment {
+		return &stream.Segment{Seq: seq, Data: []byte{1}, Independent: independent}
+	}
+	for _, c := range []struct {
+		name       string
+		perSegment bool
+		renditions []ffmpeg.Rendition
+		in         Input
+		before     []byte
+		breaks     bool
+	}{
+		{"sound that is encoded", true, sound, Input{seg(9, true), before}, tail, false},
+		{"sound that is copied", true, ladderOf("a"), Input{seg(9, true), before}, nil, false},
+		{"pictures that refer to others", true, ladderOf("a"), Input{seg(9, false), before}, before.Data, false},
+		{"the first one", true, sound, Input{Segment: seg(9, true)}, nil, true},
+		{"after one that others made", false, sound, Input{seg(9, true), before}, tail, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fake := new(fakeLadder)
+			l := NewLocal(LocalOptions{PerSegment: c.perSegment})
+			l.open = func(o ffmpeg.LadderOptions) (ladder, error) {
+				fake.opts = o
+				return fake, nil
+			}
+			s, err := l.Open("x", c.renditions)
+			require.NoError(t, err)
+			defer s.Close()
+			require.Equal(t, c.perSegment, fake.opts.Joined)
+			require.NoError(t, s.Transcode(t.Context(), c.in, func(int, ffmpeg.Output) {}))
+			require.Equal(t, c.before, fake.inputs[0].Before)
+			require.Equal(t, c.breaks, fake.inputs[0].Discontinuity)
 		})
 	}
 }
