@@ -158,14 +158,19 @@ func (b *Backend) watchLoad(ctx context.Context) {
 }
 
 func (b *Backend) balance(now time.Time) {
-	cores := b.meter.Measure(now)
+	busy := b.meter.Measure(now) / float64(machine.Cores())
+	full := true // segments that are late are so for want of room
+	if w := b.opts.Workers; w != nil {
+		busy = w.Busy()
+		full = busy > 0.9
+	}
 	shows := b.all()
 	loads := make([]load, len(shows))
 	for i, s := range shows {
 		loads[i] = s.load(now)
 	}
 	b.overload.Lock()
-	b.overload.step(now, cores/float64(machine.Cores()), loads)
+	b.overload.step(now, busy, full, loads)
 	shed := make([]int, len(shows))
 	for i, s := range shows {
 		shed[i] = b.overload.shed[s.name]

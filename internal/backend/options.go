@@ -72,6 +72,9 @@ func (o *Options) setDefaults() {
 type Workers interface {
 	// Engine is for segments that are live, or pushed, which wait for those.
 	Engine(pushed bool) transcoder.Engine
+	// Busy is how much of what the workers have room for is in use, from 0 to 1; 0 when there are
+	// none.
+	Busy() float64
 	// Parallel is that of transcoder.Options.
 	Parallel() int
 	// Attach is called once, before all else: local transcodes in this process, if workers want

@@ -56,16 +56,17 @@ func newController() *controller {
 	return &controller{shed: make(map[string]int), skipped: make(map[string]uint64), calm: calmTime}
 }
 
-// step takes the state of all streams into account. cpu is the part of the processor that the
-// process uses, from 0 to 1.
-func (c *controller) step(now time.Time, cpu float64, loads []load) {
+// step takes the state of all streams into account. busy is the part of the processor, or of the
+// workers, that is in use, from 0 to 1. Segments that are late say that there is no room only when
+// it is full: otherwise somebody is away.
+func (c *controller) step(now time.Time, busy float64, full bool, loads []load) {
 	c.forget(loads)
 	late := false
 	var live []load
 	for _, l := range loads {
 		if !l.idle {
 			live = append(live, l)
-			late = late || l.skipped > c.skipped[l.name] || l.segment > 0 && l.waiting.Seconds() > lateSegments*l.segment.Seconds()
+			late = late || full && (l.skipped > c.skipped[l.name] || l.segment > 0 && l.waiting.Seconds() > lateSegments*l.segment.Seconds())
 		}
 		c.skipped[l.name] = l.skipped
 	}
@@ -83,7 +84,7 @@ func (c *controller) step(now time.Time, cpu float64, loads []load) {
 			c.changed = now
 		}
 	case now.Sub(c.trouble) >= c.calm && now.Sub(c.changed) >= c.calm:
-		if c.giveBack(cpu, live) {
+		if c.giveBack(busy, live) {
 			c.changed, c.tried = now, now
 		} else if c.missing == 0 {
 			c.calm = calmTime
@@ -136,7 +137,7 @@ func (c *controller) largest(loads []load) int {
 
 // giveBack lets the rendition come back that was shed last of those of the streams given, when
 // there is room for it.
-func (c *controller) giveBack(cpu float64, live []load) bool {
+func (c *controller) giveBack(busy float64, live []load) bool {
 	loadOf := func(name string) int { return slices.IndexFunc(live, func(l load) bool { return l.name == name }) }
 	last := len(c.order) - 1
 	for last >= 0 && loadOf(c.order[last]) < 0 {
@@ -153,7 +154,7 @@ func (c *controller) giveBack(cpu float64, live []load) bool {
 	cost := live[loadOf(name)].costs[c.shed[name]-1]
 	// A rendition costs the processor as much as those that are made, for its size; without
 	// any, the decoder has to be started: try.
-	if total > 0 && cpu*(1+cost/total) > fullCPU {
+	if total > 0 && busy*(1+cost/total) > fullCPU {
 		return false
 	}
 	c.order = slices.Delete(c.order, last, last+1)

@@ -57,7 +57,7 @@ func (m *testMachine) run(seconds int) {
 				l.skipped++
 			}
 		}
-		m.c.step(m.now, min(work/m.capacity, 1), m.loads)
+		m.c.step(m.now, min(work/m.capacity, 1), true, m.loads)
 		m.history = append(m.history, m.c.total())
 	}
 }
@@ -162,7 +162,7 @@ func TestControllerProperties(t *testing.T) {
 					})
 				}
 			}
-			c.step(now, rapid.Float64Range(0, 1).Draw(t, "cpu"), loads)
+			c.step(now, rapid.Float64Range(0, 1).Draw(t, "cpu"), rapid.Bool().Draw(t, "full"), loads)
 			have := make(map[string]int)
 			for _, l := range loads {
 				have[l.name] = len(l.costs)
@@ -184,7 +184,7 @@ func TestStreamsWithoutPublisherAreLeftAlone(t *testing.T) {
 	away := oneStream("a", 9, 8, 7)
 	away.idle = true
 	m := newMachine(3, away, oneStream("b", 6, 3))
-	m.c.step(m.now, 1, []load{away, {name: "b", costs: []float64{6, 3}, segment: 2 * time.Second, waiting: 10 * time.Second}})
+	m.c.step(m.now, 1, true, []load{away, {name: "b", costs: []float64{6, 3}, segment: 2 * time.Second, waiting: 10 * time.Second}})
 	require.Equal(t, map[string]int{"b": 1}, m.c.shed)
 
 	both := newMachine(4, oneStream("a", 6, 2), oneStream("b", 6, 2))
@@ -199,4 +199,18 @@ func TestStreamsWithoutPublisherAreLeftAlone(t *testing.T) {
 	require.Equal(t, map[string]int{last: 1}, both.c.shed, "the other has all it wants, and this one is remembered")
 	require.Zero(t, both.c.missing)
 	require.Equal(t, calmTime, both.c.calm)
+}
+
+// Segments that are late while there is room are late because somebody is away: nothing is shed.
+func TestLateWithRoom(t *testing.T) {
+	c := newController()
+	loads := []load{{name: "a", costs: []float64{6, 3}, segment: 2 * time.Second, waiting: 10 * time.Second, skipped: 5}}
+	now := time.Unix(1000, 0)
+	for range 10 {
+		now = now.Add(time.Second)
+		c.step(now, 0.5, false, loads)
+	}
+	require.Empty(t, c.shed)
+	c.step(now.Add(time.Second), 1, true, loads)
+	require.NotEmpty(t, c.shed)
 }

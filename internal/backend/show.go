@@ -310,7 +310,11 @@ func (s *show) setShed(n int) {
 	if n > s.shed {
 		say = s.opts.Warnf
 	}
-	say("stream %s: this machine has room for %d of %d renditions", s.name, max(len(s.rungs)-n, 0), len(s.rungs))
+	who := "this machine has"
+	if s.opts.Workers != nil {
+		who = "the workers have"
+	}
+	say("stream %s: %s room for %d of %d renditions", s.name, who, max(len(s.rungs)-n, 0), len(s.rungs))
 	s.shed = n
 	s.look()
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,12 +24,15 @@ type assignment struct {
 	ack    string // where the queue wants to hear of it
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+
+	mu   sync.Mutex
+	made map[int]ffmpeg.Output // by the number in the ladder
 }
 
 // begin takes a job from the queue; nil when it is none for this worker.
 func (w *Worker) begin(ctx context.Context, nc *nats.Conn, m *nats.Msg) *assignment {
 	j, body, err := decodeJob(m.Data)
-	a := &assignment{worker: w, nc: nc, job: j, body: body, origin: originOf(m.Subject), ack: m.Reply}
+	a := &assignment{worker: w, nc: nc, job: j, body: body, origin: originOf(m.Subject), ack: m.Reply, made: make(map[int]ffmpeg.Output)}
 	switch {
 	case err != nil || a.origin == "":
 		w.opts.Warnf("a job is refused (%s): %v", printable(m.Subject, maxErrorText), err)
@@ -48,9 +52,9 @@ func (w *Worker) begin(ctx context.Context, nc *nats.Conn, m *nats.Msg) *assignm
 	return a
 }
 
-// run does the job and gives its results.
-func (a *assignment) run() {
-	w := a.worker
+// run does the job and sends its results. free is called when there is room for another one; what
+// the origin has not got is sent again after that.
+func (a *assignment) run(free func()) {
 	began := time.Now()
 	a.report(&report{Kind: kindTaken})
 	ctx, cancel := context.WithTimeout(a.ctx, a.job.Budget)
@@ -58,26 +62,34 @@ func (a *assignment) run() {
 	cancel()
 	took := time.Since(began)
 	cause := context.Cause(a.ctx)
+	free()
+	last := &report{Kind: kindDone, Took: took}
+	if err != nil {
+		last = &report{Kind: kindFailed, Rendition: -1, Error: err.Error(), Retryable: retryable(err), Took: took}
+	}
 	switch {
-	case errors.Is(cause, errLeave):
-		a.tell("-NAK") // others may have it
-	case cause != nil: // nobody waits for it
+	case errors.Is(cause, errUnwanted):
 		a.tell("+TERM")
-	case err != nil:
-		a.report(&report{Kind: kindFailed, Rendition: -1, Error: err.Error(), Retryable: retryable(err), Took: took})
+	case cause != nil:
+		a.tell("-NAK") // others may have it
+	case a.confirm(last), errors.Is(context.Cause(a.ctx), errUnwanted):
 		a.tell("+ACK")
 	default:
-		a.report(&report{Kind: kindDone, Took: took})
-		a.tell("+ACK")
+		a.tell("-NAK") // the origin is away, and may come back for it
 	}
 	a.cancel(nil)
+	a.worker.count(a, took, err, cause)
+}
+
+// count ends a job.
+func (w *Worker) count(a *assignment, took time.Duration, err, cause error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.jobs, a.ack)
-	if cause != nil {
+	switch {
+	case cause != nil:
 		return
-	}
-	if err != nil {
+	case err != nil:
 		w.state.Failed++
 		return
 	}
@@ -87,6 +99,63 @@ func (a *assignment) run() {
 		speed = (7*w.state.Speed + speed) / 8
 	}
 	w.state.Speed = speed
+}
+
+const (
+	confirmTimeout = 2 * time.Second
+	confirmTries   = 3
+)
+
+// confirm sends the last report of a job until the origin has got it, and what it says it has not.
+// It reports whether that worked.
+func (a *assignment) confirm(last *report) bool {
+	for try := 0; try < confirmTries && a.ctx.Err() == nil; {
+		var got receipt
+		asking, cancel := context.WithTimeout(a.ctx, confirmTimeout)
+		answer, err := a.ask(asking, last)
+		if err == nil {
+			_, err = decode(answer, &got)
+		}
+		if errors.Is(err, nats.ErrNoResponders) {
+			<-asking.Done() // the origin connects again, or not
+		}
+		cancel()
+		switch {
+		case err != nil:
+			try++
+		case len(got.Missing) == 0:
+			return true
+		default:
+			try++
+			for _, i := range got.Missing {
+				a.sendAgain(i)
+			}
+		}
+	}
+	return false
+}
+
+// ask sends a report and waits for the answer.
+func (a *assignment) ask(ctx context.Context, r *report) ([]byte, error) {
+	m, err := a.message(r)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := a.nc.RequestWithContext(ctx, resultPrefix+a.origin, m)
+	if err != nil {
+		return nil, err
+	}
+	return answer.Data, nil
+}
+
+// sendAgain sends a rendition that was lost on the way.
+func (a *assignment) sendAgain(rendition int) {
+	a.mu.Lock()
+	out, made := a.made[rendition]
+	a.mu.Unlock()
+	if made {
+		a.send(rendition, out)
+	}
 }
 
 // retryable reports whether another worker may do better. What this machine lacks, others may have.
@@ -106,7 +175,7 @@ func (a *assignment) work(ctx context.Context) (err error) {
 	}
 	in := Segment{
 		Stream: a.job.Stream, Seq: a.job.Seq, Length: a.job.Length, Preset: a.job.Preset,
-		Before: a.body[:a.job.Before], Data: a.body[a.job.Before:], Renditions: a.job.Specs,
+		Break: a.job.Break, Before: a.body[:a.job.Before], Data: a.body[a.job.Before:], Renditions: a.job.Specs,
 	}
 	if a.job.Thumbnail {
 		in.Thumbnail = func(jpeg []byte) {
@@ -115,15 +184,36 @@ func (a *assignment) work(ctx context.Context) (err error) {
 			}
 		}
 	}
-	return a.worker.opts.Work(ctx, in, a.deliver)
+	if err := a.worker.opts.Work(ctx, in, a.deliver); err != nil {
+		return err
+	}
+	for i := range a.job.Wanted {
+		a.deliver(i, ffmpeg.Output{Err: errNothing}) // those that there are count
+	}
+	return nil
 }
 
-// deliver sends a rendition, in parts when it is large.
+var errNothing = errors.New("cluster: the rendition was not made")
+
+// deliver sends a rendition, in parts when it is large, and keeps it until the job is confirmed.
 func (a *assignment) deliver(i int, out ffmpeg.Output) {
 	if a.ctx.Err() != nil || i < 0 || i >= len(a.job.Wanted) {
 		return
 	}
 	i = a.job.Wanted[i]
+	a.mu.Lock()
+	_, again := a.made[i]
+	if !again {
+		a.made[i] = out
+	}
+	a.mu.Unlock()
+	if !again {
+		a.send(i, out)
+	}
+}
+
+// send sends one rendition; i is its number in the ladder.
+func (a *assignment) send(i int, out ffmpeg.Output) {
 	if out.Err != nil {
 		a.report(&report{Kind: kindFailed, Rendition: i, Error: out.Err.Error(), Retryable: retryable(out.Err)})
 		return
@@ -136,12 +226,16 @@ func (a *assignment) deliver(i int, out ffmpeg.Output) {
 	}
 }
 
-// report tells the origin. When it does not get there, the origin has the segment made again.
+// report tells the origin.
 func (a *assignment) report(r *report, body ...[]byte) {
-	r.Job, r.Worker, r.Error = a.job.ID, a.worker.id, printable(r.Error, maxErrorText)
-	if m, err := encode(r, body...); err == nil {
-		_ = a.nc.Publish(resultPrefix+a.origin, m)
+	if m, err := a.message(r, body...); err == nil {
+		_ = a.nc.Publish(resultPrefix+a.origin, m) // confirm finds out what was lost
 	}
+}
+
+func (a *assignment) message(r *report, body ...[]byte) ([]byte, error) {
+	r.Job, r.Worker, r.Error = a.job.ID, a.worker.id, printable(r.Error, maxErrorText)
+	return encode(r, body...)
 }
 
 // tell answers the queue.
@@ -204,12 +298,12 @@ func (w *Worker) transcode(ctx context.Context, in Segment, done func(int, ffmpe
 		in.Preset = w.opts.Preset
 	}
 	l, err := ffmpeg.NewLadder(ffmpeg.LadderOptions{
-		Renditions: in.Renditions, Preset: in.Preset, Accel: w.opts.Accel, Device: w.opts.Device, Thumbnail: in.Thumbnail,
+		Renditions: in.Renditions, Preset: in.Preset, Accel: w.opts.Accel, Device: w.opts.Device, Thumbnail: in.Thumbnail, Joined: true,
 	})
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	_, err = l.Transcode(ctx, ffmpeg.Input{Data: in.Data, NoThumbnail: in.Thumbnail == nil}, done)
+	_, err = l.Transcode(ctx, ffmpeg.Input{Data: in.Data, Before: in.Before, Discontinuity: in.Break, NoThumbnail: in.Thumbnail == nil}, done)
 	return err
 }

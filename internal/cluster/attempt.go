@@ -37,7 +37,8 @@ type attempt struct {
 	hopeless bool      // no other worker can do better
 	results  []result  // that were not looked at
 	partial  map[partKey][]byte
-	bytes    int // of results so far
+	got      map[partKey]bool // what came completely, or failed; as many as there are results
+	bytes    int              // of results so far
 }
 
 // result is what a worker made.
@@ -57,7 +58,7 @@ type partKey struct {
 func newAttempt(l *link, before, data []byte, wanted []int, news func()) *attempt {
 	return &attempt{
 		id: rand.Text(), link: l, before: before, data: data, wanted: wanted, sent: time.Now(), news: news,
-		forgotten: make(chan struct{}, 1), partial: make(map[partKey][]byte),
+		forgotten: make(chan struct{}, 1), partial: make(map[partKey][]byte), got: make(map[partKey]bool),
 	}
 }
 
@@ -148,7 +149,7 @@ func (a *attempt) report(r *report, body []byte) {
 		}
 		a.over, a.err, a.hopeless = true, &WorkerError{r.Worker, r.Error, r.Retryable}, !r.Retryable
 	case kindDone:
-		a.finished = true
+		a.finished = a.finished || len(a.lacks(r.Worker)) == 0
 	default:
 		return
 	}
@@ -192,6 +193,7 @@ func (a *attempt) part(r *report, body []byte) bool {
 func (a *attempt) add(r result) {
 	if len(a.results) < 4*ffmpeg.MaxRenditions {
 		a.results = append(a.results, r)
+		a.got[partKey{r.worker, r.rendition}] = true
 	}
 }
 
@@ -201,6 +203,26 @@ func (a *attempt) take() (rs []result) {
 	defer a.mu.Unlock()
 	rs, a.results = a.results, nil
 	return rs
+}
+
+// missing are the renditions that did not come from a worker that has said that it is done.
+func (a *attempt) missing(worker string) []int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.over {
+		return nil // nobody cares
+	}
+	return a.lacks(worker)
+}
+
+// lacks is missing for those who hold mu.
+func (a *attempt) lacks(worker string) (numbers []int) {
+	for _, i := range a.wanted {
+		if !a.got[partKey{worker, i}] {
+			numbers = append(numbers, i)
+		}
+	}
+	return numbers
 }
 
 // fail ends the attempt.

@@ -60,9 +60,17 @@ func (l *link) run(ctx context.Context) error {
 	if err := l.subscribe(nc); err != nil {
 		return err
 	}
-	if err := l.begin(ctx, nc); err != nil {
-		return err
+	unusable := make(chan error, 1)
+	var making sync.WaitGroup
+	during, stop := context.WithCancel(ctx)
+	defer func() {
+		stop()
+		making.Wait()
+	}()
+	if l.server.External {
+		making.Go(func() { unusable <- l.makeQueue(during, nc) })
 	}
+	l.begin(nc)
 	l.origin.opts.Infof("connected to the job queue at %s", l.server)
 	tick := time.NewTicker(memberInterval / 2)
 	defer tick.Stop()
@@ -77,10 +85,12 @@ func (l *link) run(ctx context.Context) error {
 				err = errors.New("closed")
 			}
 			return fmt.Errorf("%s: %w", l.server, err)
-		case <-again:
-			if err := l.begin(ctx, nc); err != nil {
+		case err := <-unusable:
+			if err != nil {
 				return err
 			}
+		case <-again:
+			l.begin(nc)
 			l.origin.opts.Infof("connected to the job queue at %s again", l.server)
 			for _, a := range l.origin.all(l) {
 				a.forget() // if it was restarted
@@ -95,7 +105,7 @@ func (l *link) run(ctx context.Context) error {
 
 func (l *link) subscribe(nc *nats.Conn) error {
 	o := l.origin
-	results, err := nc.Subscribe(resultPrefix+o.id, func(m *nats.Msg) { l.report(m.Data) })
+	results, err := nc.Subscribe(resultPrefix+o.id, func(m *nats.Msg) { l.report(m) })
 	if err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
@@ -112,20 +122,43 @@ func (l *link) subscribe(nc *nats.Conn) error {
 }
 
 // begin makes the link usable after it was connected.
-func (l *link) begin(ctx context.Context, nc *nats.Conn) error {
-	if l.server.External {
-		err := setupExternal(ctx, nc, l.origin.opts.Queue)
-		if errors.Is(err, ErrServer) {
-			return err
+func (l *link) begin(nc *nats.Conn) {
+	l.set(nc, true, nil)
+	_ = nc.Publish(helloSubject, nil) // workers speak once a second anyway
+}
+
+const (
+	setupTimeout = 10 * time.Second
+	setupRetry   = 2 * time.Second
+	// setupAgain is how often a queue that somebody else keeps is looked after: it may be gone.
+	setupAgain = 30 * time.Second
+)
+
+// makeQueue makes the job queue on a server that somebody else runs, and makes it again should it be
+// gone, until ctx ends. That others made it and we may not is fine. The error is final.
+func (l *link) makeQueue(ctx context.Context, nc *nats.Conn) error {
+	told := false
+	for ctx.Err() == nil {
+		trying, cancel := context.WithTimeout(ctx, setupTimeout)
+		err := Setup(trying, nc, l.origin.opts.Queue)
+		cancel()
+		again := setupAgain
+		switch {
+		case errors.Is(err, ErrServer):
+			return fmt.Errorf("%s: %w", l.server, err)
+		case err != nil && ctx.Err() == nil:
+			if !told {
+				l.origin.opts.Warnf("%v; it is tried again, and jobs wait unless somebody else made the queue", err)
+			}
+			told, again = true, setupRetry
+		default:
+			told = false
 		}
-		if err != nil && ctx.Err() == nil {
-			l.origin.opts.Warnf("%v; going on, because somebody else may have made the job queue", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(again):
 		}
 	}
-	if err := nc.Publish(helloSubject, nil); err == nil {
-		_ = nc.FlushTimeout(time.Second) // if it fails, the connection is lost, which is told
-	}
-	l.set(nc, nc.IsConnected(), nil)
 	return nil
 }
 
@@ -169,21 +202,27 @@ func (l *link) status() status.Engine {
 	return s
 }
 
-// report takes what a worker says.
-func (l *link) report(message []byte) {
-	r, body, err := decodeReport(message)
+// report takes what a worker says, and answers to its last word of a job.
+func (l *link) report(m *nats.Msg) {
+	r, body, err := decodeReport(m.Data)
 	if err != nil {
 		l.origin.opts.Warnf("a message at %s is refused: %v", l.server, err)
 		return
 	}
+	var answer receipt
 	a := l.origin.find(r.Job)
-	if a == nil || a.link != l {
-		if r.Kind == kindTaken {
-			l.order(r.Worker, order{Cancel: r.Job}) // nobody waits for it any more
+	switch known := a != nil && a.link == l; {
+	case known:
+		a.report(r, body)
+		if r.Kind == kindDone {
+			answer.Missing = a.missing(r.Worker)
 		}
-		return
+	case r.Kind == kindTaken:
+		l.order(r.Worker, order{Cancel: r.Job}) // nobody waits for it any more
 	}
-	a.report(r, body)
+	if text, err := encode(answer); err == nil && m.Reply != "" {
+		_ = m.Respond(text) // if it is lost, the worker asks again
+	}
 }
 
 // order tells a worker something. That it may be lost is fine.

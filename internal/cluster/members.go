@@ -176,6 +176,18 @@ func (ms *members) has(id string) bool {
 	return ms.known[id] != nil
 }
 
+// slots adds up what the workers that take jobs have room for, and what they have.
+func (ms *members) slots(now time.Time) (capacity, load int) {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	for _, k := range ms.known {
+		if k.State == status.WorkerReady && now.After(k.benched) {
+			capacity, load = capacity+k.Capacity, load+k.Load
+		}
+	}
+	return capacity, load
+}
+
 const (
 	firstBench = 10 * time.Second
 	longBench  = 10 * time.Minute

@@ -33,8 +33,8 @@ type OriginOptions struct {
 	SegmentURL string
 	// Tries is how many workers may try a segment, one after the other. Default 3.
 	Tries int
-	// Check judges what a worker made of a segment; nil takes Verify. Benchmarks with work that is
-	// no media have their own.
+	// Check, when set, judges what a worker made of a segment in place of what else is checked: its
+	// container, tracks, timestamps and number of pictures. It is for work that is no media.
 	Check func(out *ffmpeg.Output, spec *ffmpeg.Rendition, seg *stream.Segment) error
 	// Infof and Warnf are told what an operator wants to know. Default: nobody.
 	Infof, Warnf func(format string, args ...any)
@@ -63,9 +63,6 @@ type Origin struct {
 func NewOrigin(o OriginOptions) *Origin {
 	if o.Tries <= 0 {
 		o.Tries = defaultTries
-	}
-	if o.Check == nil {
-		o.Check = Verify
 	}
 	nobody := func(string, ...any) {}
 	if o.Infof == nil {
@@ -118,6 +115,22 @@ func (o *Origin) Workers() (all []status.Worker) {
 		all = append(all, l.members.list(now)...)
 	}
 	return all
+}
+
+// Busy is how much of what the workers have room for is in use, as far as they have said, from 0
+// to 1; 0 when there are none.
+func (o *Origin) Busy() float64 {
+	capacity, load := 0, 0
+	for _, l := range o.links {
+		if l.isUp() {
+			c, n := l.members.slots(time.Now())
+			capacity, load = capacity+c, load+n
+		}
+	}
+	if capacity == 0 {
+		return 0
+	}
+	return min(float64(load)/float64(capacity), 1)
 }
 
 // Engines are the connections to job queues.

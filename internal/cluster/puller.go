@@ -175,8 +175,7 @@ func (p *puller) take(working context.Context, m *nats.Msg) bool {
 	}
 	p.busy++
 	p.jobs.Go(func() {
-		a.run()
-		p.done <- struct{}{}
+		a.run(func() { p.done <- struct{}{} })
 	})
 	return true
 }

@@ -20,16 +20,13 @@ type session struct {
 	mu      sync.Mutex
 	usual   usual // how long a worker is at a segment
 	local   transcoder.Session
+	looked  []looked      // by rendition
 	thumbed bool          // a picture was asked for
 	thumbAt time.Duration // the start of the last segment that it was asked for
 }
 
 // thumbnailInterval is that of transcoder.LocalOptions.
 const thumbnailInterval = 2 * time.Second
-
-// soundBefore is how much sound of the segment before a worker needs, so that what it encodes
-// goes on where another one ended.
-const soundBefore = 300 * time.Millisecond
 
 // Transcode implements transcoder.Session.
 func (s *session) Transcode(ctx context.Context, in transcoder.Input, done func(int, ffmpeg.Output)) error {
@@ -83,26 +80,4 @@ func (s *session) wantsThumbnail(seg *stream.Segment) bool {
 	}
 	s.thumbed, s.thumbAt = true, seg.Start
 	return true
-}
-
-// maxBefore is how large a segment may be that is sent in front of another one.
-const maxBefore = 16 << 20
-
-// before is what a worker must know of the segment before: its last sound when sound is encoded,
-// or all of it when the segment begins with pictures that refer to it. Without it, the segment
-// still can be made, less well.
-func (s *session) before(in transcoder.Input) []byte {
-	if in.Before == nil || in.Before.Format != in.Segment.Format {
-		return nil
-	}
-	if !in.Segment.Independent && len(in.Before.Data) <= maxBefore {
-		return in.Before.Data
-	}
-	for _, r := range s.specs {
-		if r.Audio.Name == "aac" {
-			return nil // TODO Tail
-
-		}
-	}
-	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -15,20 +14,44 @@ type QueueOptions struct {
 	// MaxBytes is how much all waiting jobs may have. Default 512 MiB. When it is full, jobs are
 	// refused, and their streams wait.
 	MaxBytes int64
-	// Replicas is on how many servers of a cluster each job is. Default 1.
+	// Replicas is on how many servers of a cluster each job is, when the queue is made. Default 3, or
+	// 1 when there are not as many.
 	Replicas int
 }
 
 // DefaultQueueBytes is QueueOptions.MaxBytes when it is 0.
 const DefaultQueueBytes = 512 << 20
 
-// Setup makes the job queue on a server, or changes the one that is there to fit. It may be called
-// again at any time, also by several at once. It needs the right to use the JetStream API.
+// Setup makes the job queue on a server, or changes the one that is there to fit: all but its
+// replicas, which its operator may have chosen. It may be called again at any time, also by several
+// at once. It needs the right to use the JetStream API.
 func Setup(ctx context.Context, nc *nats.Conn, o QueueOptions) error {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
+	fewer := 0 // replicas, when there are not enough servers
+	switch there, err := js.Stream(ctx, JobsStream); {
+	case err == nil:
+		o.Replicas = there.CachedInfo().Config.Replicas
+	case !errors.Is(err, jetstream.ErrStreamNotFound):
+		return fmt.Errorf("cluster: looking for the job queue: %w", explainSetup(err))
+	case o.Replicas <= 0 && nc.ConnectedClusterName() != "":
+		o.Replicas, fewer = clusterReplicas, 1
+	}
+	err = setup(ctx, js, nc, o)
+	var refused *jetstream.APIError
+	if fewer > 0 && errors.As(err, &refused) && refused.ErrorCode != jetstream.JSErrCodeStreamNotFound {
+		o.Replicas = fewer
+		return setup(ctx, js, nc, o)
+	}
+	return err
+}
+
+// clusterReplicas is how many servers of a cluster keep each job, if it has as many.
+const clusterReplicas = 3
+
+func setup(ctx context.Context, js jetstream.JetStream, nc *nats.Conn, o QueueOptions) error {
 	cfg := jetstream.StreamConfig{
 		Name:                 JobsStream,
 		Description:          "segments that wait for a worker of LPMS",
@@ -79,20 +102,3 @@ func explainSetup(err error) error {
 	}
 	return err
 }
-
-// setupExternal makes the queue on a server that somebody else runs: on three servers of a cluster
-// when it has as many. When the queue is there already and we may not make one, that is fine.
-func setupExternal(ctx context.Context, nc *nats.Conn, o QueueOptions) error {
-	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
-	defer cancel()
-	if o.Replicas == 0 && nc.ConnectedClusterName() != "" {
-		o.Replicas = 3
-		if Setup(ctx, nc, o) == nil {
-			return nil
-		}
-		o.Replicas = 1
-	}
-	return Setup(ctx, nc, o)
-}
-
-const setupTimeout = 10 * time.Second

@@ -24,8 +24,10 @@ type task struct {
 	have      []bool // renditions that are there
 	attempts  []*attempt
 	exclude   []string // workers that have failed
+	suspects  []suspect
 	triedHere bool
-	beforeSeg []byte // what workers need of the segment before
+	beforeSeg []byte            // what workers need of the segment before
+	source    *ffmpeg.TSSummary // of the segment; nil before the first result
 	prepared  bool
 	thumbnail bool // wanted
 	last      error
@@ -180,7 +182,7 @@ func (t *task) send(ctx context.Context, any bool) {
 		return
 	}
 	if !t.prepared {
-		t.prepared, t.beforeSeg = true, t.before(t.in)
+		t.prepared, t.beforeSeg = true, t.in.Lead(t.specs)
 	}
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -188,7 +190,7 @@ func (t *task) send(ctx context.Context, any bool) {
 	}
 	j := &job{
 		Stream: t.stream, Seq: seg.Seq, Start: seg.Start, Length: seg.Duration, Budget: max(time.Until(deadline), time.Millisecond),
-		Before: len(t.beforeSeg), Size: len(seg.Data), Preset: o.opts.Preset, Thumbnail: t.thumbnail,
+		Break: t.in.Before == nil, Before: len(t.beforeSeg), Size: len(seg.Data), Preset: o.opts.Preset, Thumbnail: t.thumbnail,
 		Exclude: exclude[max(len(exclude)-maxExcluded, 0):],
 	}
 	for i, spec := range t.specs {
@@ -261,9 +263,10 @@ func (t *task) collectFrom(a *attempt) {
 				t.thumbnail = false
 				t.origin.thumb(t.stream, r.thumbnail)
 			}
-		case !slices.Contains(a.wanted, r.rendition), r.err == nil && t.check(&r) != nil:
+		case !slices.Contains(a.wanted, r.rendition):
+			r.err = garbage("rendition %d was not asked for", r.rendition)
 			t.refuse(a, r)
-		case errors.Is(r.err, errGarbage):
+		case r.err == nil && t.check(&r) != nil, errors.Is(r.err, errGarbage):
 			t.refuse(a, r)
 		default:
 			t.accept(r)
@@ -271,18 +274,20 @@ func (t *task) collectFrom(a *attempt) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	missing := slices.ContainsFunc(a.wanted, func(i int) bool { return !t.have[i] })
 	switch {
 	case a.over && a.err != nil:
 		t.last = a.err
 		t.hopeless = t.hopeless || a.hopeless && len(a.workers) > 0 && t.confirmed()
 		a.err = nil
 		t.exclude = append(t.exclude, a.workers...)
-	case a.finished && !a.over && missing:
-		a.over = true
-		t.exclude = append(t.exclude, a.workers...)
-	case a.finished && !a.over:
-		a.over = true
+	case a.over || len(a.lacks(a.worker)) > 0:
+	case slices.ContainsFunc(a.wanted, func(i int) bool { return !t.have[i] }): // some failed
+		if a.finished {
+			a.over = true
+			t.exclude = append(t.exclude, a.workers...)
+		}
+	case !a.taken.IsZero():
+		a.over = true // all came
 		t.took(time.Since(a.taken))
 		t.origin.giveToken()
 	}
@@ -302,21 +307,11 @@ func (t *task) accept(r result) {
 	}
 	t.have[r.rendition] = true
 	t.done(r.rendition, r.out)
+	t.convict(r)
 }
 
-func (t *task) check(r *result) error {
-	if t.have[r.rendition] {
-		return nil // another one was first
-	}
-	r.err = t.origin.opts.Check(&r.out, &t.specs[r.rendition], t.in.Segment)
-	return r.err
-}
-
-// refuse ends an attempt whose worker sent garbage.
+// refuse ends an attempt whose worker sent what cannot be used.
 func (t *task) refuse(a *attempt, r result) {
-	if r.err == nil {
-		r.err = fmt.Errorf("%w: rendition %d was not asked for", errGarbage, r.rendition)
-	}
 	t.last = &WorkerError{Worker: r.worker, Text: r.err.Error(), Retryable: true}
 	t.exclude = append(t.exclude, r.worker)
 	a.mu.Lock()
@@ -326,18 +321,42 @@ func (t *task) refuse(a *attempt, r result) {
 	if !over {
 		t.cancel(a)
 	}
+	if errors.Is(r.err, errMismatch) {
+		t.suspects = append(t.suspects, suspect{a.link, r})
+		return
+	}
 	t.origin.refuse(a.link, r.worker, t.in.Segment.Seq, t.stream, r.err)
 }
 
-// cancel tells the workers of an attempt that nobody waits for it.
+// suspect is a worker whose result does not fit the segment.
+type suspect struct {
+	link *link
+	result
+}
+
+// convict benches the workers whose result did not fit, when that of another one does.
+func (t *task) convict(good result) {
+	t.suspects = slices.DeleteFunc(t.suspects, func(s suspect) bool {
+		if s.rendition != good.rendition || s.worker == good.worker {
+			return false
+		}
+		t.origin.refuse(s.link, s.worker, t.in.Segment.Seq, t.stream, s.err)
+		return true
+	})
+}
+
+// cancel tells the workers of an attempt, but for those that are done, that nobody waits for it.
 func (t *task) cancel(a *attempt) {
 	a.mu.Lock()
-	workers, finished := a.workers, a.finished
-	a.mu.Unlock()
-	for _, w := range workers {
-		if !finished {
-			a.link.order(w, order{Cancel: a.id})
+	var working []string
+	for _, w := range a.workers {
+		if len(a.lacks(w)) > 0 {
+			working = append(working, w)
 		}
+	}
+	a.mu.Unlock()
+	for _, w := range working {
+		a.link.order(w, order{Cancel: a.id})
 	}
 }
 

@@ -4,101 +4,177 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/livepeer/lpms/ffmpeg"
-	"github.com/livepeer/lpms/stream"
 )
 
-// errGarbage is a result that is not what was asked for.
-var errGarbage = errors.New("cluster: not what was asked for")
+var (
+	// errGarbage is a result that no segment can be the reason of.
+	errGarbage = errors.New("cluster: garbage")
+	// errMismatch is a result that does not fit the segment. A segment that is broken may be the
+	// reason, so it is held against a worker only when another one did better.
+	errMismatch = errors.New("cluster: it does not fit the segment")
+)
+
+func garbage(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{errGarbage}, args...)...)
+}
+
+func mismatch(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{errMismatch}, args...)...)
+}
 
 var codecsText = regexp.MustCompile(`^[A-Za-z0-9.]{1,40}(,[A-Za-z0-9.]{1,40})?$`)
-
-// Verify checks that out is a rendition of a segment: its container, its tracks, its timestamps and
-// how many pictures it has. What the pictures show is not looked at.
-func Verify(out *ffmpeg.Output, spec *ffmpeg.Rendition, seg *stream.Segment) error {
-	info, err := ffmpeg.Probe(out.Data)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errGarbage, err)
-	}
-	source, err := ffmpeg.Probe(seg.Data)
-	if err != nil {
-		return nil // there is nothing to compare with
-	}
-	return compare(out, info, source, spec)
-}
 
 const (
 	// startSlack is how far the first picture may be from that of the source: a rendition with fewer
 	// pictures begins with the same one.
 	startSlack = 50 * time.Millisecond
-	// lengthSlack is by how much the length may differ, beyond a picture of the rendition.
+	// lengthSlack is by how much the length may differ, beyond some pictures of the rendition.
 	lengthSlack = 250 * time.Millisecond
-	// audioSlack is how far the sound may begin from that of the source: frames of AAC are up to
-	// 128 ms long (at 8 kHz), and begin where they do.
-	audioSlack = 300 * time.Millisecond
+	// soundSlack is how far the sound may begin from that of the source: encoded sound is joined, and begins
+	// up to three frames earlier, of 128 ms at 8 kHz.
+	soundSlack = 600 * time.Millisecond
+	// fewUnits is so little sound that an encoder may make nothing of it.
+	fewUnits = 2
+	// deepEvery is how many results of a rendition are taken for each that is looked into.
+	deepEvery = 16
 )
 
-// compare judges a result by what was found in it and in the source.
-func compare(out *ffmpeg.Output, info, source *ffmpeg.Info, spec *ffmpeg.Rendition) error {
-	bad := func(format string, args ...any) error {
-		return fmt.Errorf("%w: "+format, append([]any{errGarbage}, args...)...)
-	}
-	if !strings.Contains(info.Format, "mpegts") {
-		return bad("its container is %s", info.Format)
-	}
-	if !codecsText.MatchString(out.Info.Codecs) {
-		return bad("it is said to have the codecs %.80q", out.Info.Codecs)
-	}
-	video, from := info.Video(), source.Video()
-	wantsVideo := spec.Video.Name != "drop" && from != nil
+// compare judges a rendition by what its packets and those of the source say: its tracks, its
+// timestamps and how many pictures it has.
+func compare(made, source *ffmpeg.TSSummary, spec *ffmpeg.Rendition) error {
+	wantsVideo := spec.Video.Name != "drop" && source.Video != nil
 	switch {
-	case wantsVideo != (video != nil):
-		return bad("pictures: %v, wanted: %v", video != nil, wantsVideo)
-	case video == nil:
-	case video.Video.Width != out.Info.Width || video.Video.Height != out.Info.Height:
-		return bad("its pictures are %dx%d, said to be %dx%d", video.Video.Width, video.Video.Height, out.Info.Width, out.Info.Height)
-	case (video.Start - from.Start).Abs() > startSlack:
-		return bad("it begins at %v, the source at %v", video.Start, from.Start)
-	case spec.Video.Name != "copy" && !video.Video.StartsWithKey:
-		return bad("it begins without a keyframe")
-	default:
-		if err := compareCount(video, from, spec); err != nil {
+	case wantsVideo != (made.Video != nil):
+		return mismatch("pictures: %v, wanted: %v", made.Video != nil, wantsVideo)
+	case wantsVideo:
+		if err := comparePictures(made.Video, source.Video, spec); err != nil {
 			return err
 		}
 	}
-	sound, heard := info.Audio(), source.Audio()
-	wantsSound := spec.Audio.Name != "drop" && heard != nil
+	wantsSound := spec.Audio.Name != "drop" && source.Audio != nil
 	switch {
-	case wantsSound && sound == nil && heard.Packets > 2, !wantsSound && sound != nil:
-		return bad("sound: %v, wanted: %v", sound != nil, wantsSound)
-	case sound == nil:
-	case (sound.Start - heard.Start).Abs() > audioSlack:
-		return bad("its sound begins at %v, that of the source at %v", sound.Start, heard.Start)
+	case wantsSound && made.Audio == nil && source.Audio.Units > fewUnits, !wantsSound && made.Audio != nil:
+		return mismatch("sound: %v, wanted: %v", made.Audio != nil, wantsSound)
+	case wantsSound && made.Audio != nil && made.Audio.Units > 0 && apart(made.Audio.Start, source.Audio.Start) > soundSlack:
+		return mismatch("its sound begins at %v, that of the source at %v", made.Audio.Start, source.Audio.Start)
 	}
 	return nil
 }
 
-// compareCount checks the number of pictures and how long they last.
-func compareCount(video, from *ffmpeg.TrackInfo, spec *ffmpeg.Rendition) error {
+func comparePictures(made, source *ffmpeg.TSTrack, spec *ffmpeg.Rendition) error {
+	codec := map[ffmpeg.VideoCodec]string{ffmpeg.H264: "h264", ffmpeg.H265: "hevc"}[spec.Profile.Encoder]
+	copied := spec.Video.Name == "copy"
+	if copied {
+		codec = source.Codec
+	}
+	switch {
+	case made.Codec != codec:
+		return mismatch("its pictures are %s, not %s", made.Codec, codec)
+	case made.Units == 0:
+		return mismatch("it has no pictures")
+	case !source.Key:
+		return nil // what cannot be decoded alone may be missing
+	case apart(made.Start, source.Start) > startSlack:
+		return mismatch("it begins at %v, the source at %v", made.Start, source.Start)
+	case !copied && !made.Key:
+		return mismatch("it begins without a keyframe")
+	}
 	fps := float64(spec.Profile.Framerate) / float64(max(spec.Profile.FramerateDen, 1))
-	if spec.Video.Name == "copy" || fps == 0 {
+	if copied || fps == 0 {
 		// Pictures of the source that cannot be decoded are missing.
-		if video.Packets > from.Packets+1 || 2*video.Packets < from.Packets {
-			return fmt.Errorf("%w: %d pictures of %d", errGarbage, video.Packets, from.Packets)
+		if made.Units > source.Units+1 || 2*made.Units < source.Units {
+			return mismatch("%d pictures of %d", made.Units, source.Units)
 		}
 		return nil
 	}
 	frame := time.Duration(float64(time.Second) / fps)
-	want := from.Duration
-	if from.Packets <= 1 || want <= 0 {
-		return nil
-	}
-	got := time.Duration(video.Packets) * frame
-	if got > want+2*frame+lengthSlack || got < want/2-2*frame-lengthSlack {
-		return fmt.Errorf("%w: %d pictures at %.4g a second for %v", errGarbage, video.Packets, fps, want.Round(time.Millisecond))
+	want := apart(source.Last, source.Start)
+	if got := time.Duration(made.Units) * frame; got > want+3*frame+lengthSlack || got < want/2-2*frame-lengthSlack {
+		return mismatch("%d pictures at %.4g a second for %v", made.Units, fps, want.Round(time.Millisecond))
 	}
 	return nil
+}
+
+// apart is the distance of two times that are written modulo 2^33 at 90 kHz.
+func apart(a, b time.Duration) time.Duration {
+	const turn = (1 << 33) * time.Second / 90000
+	d := (a - b).Abs() % turn
+	return min(d, turn-d)
+}
+
+// look decodes the first pictures of a rendition, and checks that it is what its worker says.
+func look(out *ffmpeg.Output) error {
+	info, err := ffmpeg.Probe(out.Data)
+	if err != nil {
+		return garbage("%v", err)
+	}
+	v := info.Video()
+	switch {
+	case !codecsText.MatchString(out.Info.Codecs):
+		return garbage("it is said to have the codecs %.80q", out.Info.Codecs)
+	case v != nil && (v.Video.Width != out.Info.Width || v.Video.Height != out.Info.Height):
+		return garbage("its pictures are %dx%d, said to be %dx%d", v.Video.Width, v.Video.Height, out.Info.Width, out.Info.Height)
+	case v != nil && v.Video.PixFormat.RawValue == ffmpeg.PixelFormatNone:
+		return garbage("its pictures cannot be decoded")
+	case !(out.Info.FrameRate >= 0 && out.Info.FrameRate < 1000): // also not a number
+		return garbage("it is said to have %v pictures a second", out.Info.FrameRate)
+	}
+	return nil
+}
+
+// looked is what was found in results of one rendition.
+type looked struct {
+	info  ffmpeg.OutputInfo
+	count int
+}
+
+// check judges a result. What a worker says of a rendition is looked into when it says something
+// new, and now and then.
+func (t *task) check(r *result) error {
+	if t.have[r.rendition] {
+		return nil // another one was first
+	}
+	if f := t.origin.opts.Check; f != nil {
+		r.err = f(&r.out, &t.specs[r.rendition], t.in.Segment)
+		return r.err
+	}
+	r.err = t.verify(r)
+	return r.err
+}
+
+func (t *task) verify(r *result) error {
+	made, err := ffmpeg.SummarizeTS(r.out.Data)
+	if err != nil {
+		return garbage("%v", err)
+	}
+	if t.source == nil {
+		if t.source, err = ffmpeg.SummarizeTS(t.in.Segment.Data); err != nil {
+			return look(&r.out) // there is nothing to compare with
+		}
+	}
+	if err := compare(made, t.source, &t.specs[r.rendition]); err != nil {
+		return err
+	}
+	if !t.due(r) {
+		return nil
+	}
+	return look(&r.out)
+}
+
+// due reports whether a result is to be looked into.
+func (s *session) due(r *result) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.looked == nil {
+		s.looked = make([]looked, len(s.specs))
+	}
+	l := &s.looked[r.rendition]
+	if l.info != r.out.Info {
+		*l = looked{info: r.out.Info}
+	}
+	l.count++
+	return l.count%deepEvery == 1
 }

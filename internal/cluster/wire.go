@@ -82,10 +82,13 @@ type job struct {
 	Length time.Duration `json:"length"`
 	// Budget is how much time is left for it when it is sent.
 	Budget time.Duration `json:"budget"`
-	Before int           `json:"before,omitempty"` // bytes
-	Size   int           `json:"size"`             // bytes of the segment
-	Fetch  bool          `json:"fetch,omitempty"`
-	URL    string        `json:"url,omitempty"` // to fetch it from, rather than through the queue
+	// Break says that nothing goes on from the segment before. Otherwise what was made of that may
+	// be joined, and Before are so many bytes of it, if they are needed.
+	Break  bool   `json:"break,omitempty"`
+	Before int    `json:"before,omitempty"`
+	Size   int    `json:"size"` // bytes of the segment
+	Fetch  bool   `json:"fetch,omitempty"`
+	URL    string `json:"url,omitempty"` // to fetch it from, rather than through the queue
 	// Exclude are the workers that have tried it in vain.
 	Exclude   []string           `json:"exclude,omitempty"`
 	Thumbnail bool               `json:"thumbnail,omitempty"`
@@ -164,6 +167,11 @@ func decodeReport(message []byte) (r *report, body []byte, err error) {
 	}
 	r.Error = printable(r.Error, maxErrorText)
 	return r, body, nil
+}
+
+// receipt is what an origin answers to a worker's last report of a job.
+type receipt struct {
+	Missing []int `json:"missing,omitempty"` // renditions that were lost on the way
 }
 
 // order is what an origin tells a worker.

@@ -20,9 +20,11 @@ type Work func(ctx context.Context, in Segment, done func(rendition int, out ffm
 
 // Segment is what a worker is given.
 type Segment struct {
-	Stream       string
-	Seq          uint64
-	Data, Before []byte // as in ffmpeg.Input
+	Stream string
+	Seq    uint64
+	// Data, Before and Break are Data, Before and Discontinuity of ffmpeg.Input.
+	Data, Before []byte
+	Break        bool
 	Renditions   []ffmpeg.Rendition
 	Preset       string
 	Thumbnail    func(jpeg []byte) // nil when none is wanted
@@ -284,13 +286,17 @@ func (w *Worker) beat(ctx context.Context, nc *nats.Conn) {
 func (w *Worker) say(nc *nats.Conn, gone bool) {
 	w.mu.Lock()
 	m := w.state
-	m.Load = len(w.jobs)
+	m.Load = w.load()
 	w.mu.Unlock()
 	m.Gone = gone
 	if text, err := encode(m); err == nil && nc.IsConnected() {
 		_ = nc.Publish(memberPrefix+w.id, text)
 	}
 }
+
+// load is how many segments are in work. Those that only wait for their origin to confirm do not
+// count. The caller holds mu.
+func (w *Worker) load() int { return min(len(w.jobs), w.opts.Capacity) }
 
 // Status is what this worker tells others.
 func (w *Worker) Status() (status.Worker, status.Engine) {
@@ -302,7 +308,7 @@ func (w *Worker) Status() (status.Worker, status.Engine) {
 		e.Error = printable(w.err.Error(), maxErrorText)
 	}
 	return status.Worker{
-		ID: m.ID, Name: m.Name, Version: m.Version, State: m.State, Reason: m.Reason, Capacity: m.Capacity, Load: len(w.jobs),
+		ID: m.ID, Name: m.Name, Version: m.Version, State: m.State, Reason: m.Reason, Capacity: m.Capacity, Load: w.load(),
 		Speed: m.Speed, Done: m.Done, Failed: m.Failed, Encoders: m.Encoders, Accel: m.Accel, Started: m.Started,
 	}, e
 }
