@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"time"
 
 	"github.com/golang/glog"
@@ -172,10 +173,24 @@ func (p *process) roles(announce func()) (all []func(context.Context) error) {
 			}
 		}
 		announce()
+		if p.backend == nil && p.worker == nil {
+			p.slim()
+		}
 		<-ctx.Done()
 		return nil
 	})
 }
+
+// slim makes an orchestrator alone small: it uses none of the libraries that the others do, and
+// most of what it allocates are segments that pass by.
+func (p *process) slim() {
+	debug.SetGCPercent(orchestratorGC)
+	debug.FreeOSMemory()
+	machine.ReleaseStartup()
+}
+
+// orchestratorGC is how much garbage there may be, in percent of what is in use.
+const orchestratorGC = 40
 
 // measure is for a process without a back-end, which measures by itself.
 func (p *process) measure(ctx context.Context) error {

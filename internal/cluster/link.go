@@ -18,15 +18,14 @@ type link struct {
 	server  *Server
 	members *members
 
-	mu      sync.Mutex
-	nc      *nats.Conn // nil before the first time
-	up      bool
-	err     error         // why it is not up
-	changed chan struct{} // closed when up changes
+	mu  sync.Mutex
+	nc  *nats.Conn // nil before the first time
+	up  bool
+	err error // why it is not up
 }
 
 func newLink(o *Origin, s *Server) *link {
-	return &link{origin: o, server: s, members: newMembers(), changed: make(chan struct{}), err: errors.New("not connected yet")}
+	return &link{origin: o, server: s, members: newMembers(), err: errors.New("not connected yet")}
 }
 
 // run connects and stays connected until ctx ends. The error is final.
@@ -169,21 +168,12 @@ func (l *link) set(nc *nats.Conn, up bool, err error) {
 		l.nc = nc
 	}
 	l.up, l.err = up, err
-	close(l.changed)
-	l.changed = make(chan struct{})
 }
 
 func (l *link) isUp() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.up
-}
-
-// news is closed when the link comes up or goes down.
-func (l *link) news() <-chan struct{} {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.changed
 }
 
 func (l *link) conn() *nats.Conn {

@@ -106,17 +106,8 @@ func (t *task) why(otherwise error) error {
 	return otherwise
 }
 
-// changes is closed when workers or connections come or go.
+// changes is closed when workers come or go; recheck is for those of further queues.
 func (t *task) changes() <-chan struct{} {
-	links := t.origin.links
-	if len(links) != 1 {
-		return t.anyChange()
-	}
-	return links[0].members.news()
-}
-
-// anyChange is for several links: recheck is the rest.
-func (t *task) anyChange() <-chan struct{} {
 	for _, l := range t.origin.links {
 		if l.isUp() {
 			return l.members.news()
