@@ -128,14 +128,16 @@ func (p *process) servers() []cluster.Server {
 	case len(s.NATSURL) > 0:
 		return []cluster.Server{{Addrs: s.NATSURL, Secret: s.OrchSecret, External: true}}
 	}
-	trust := func(addr string) *tls.Config {
+	trust := func(addrs ...string) *tls.Config {
 		c := servicecert.ClientConfig(s.OrchFingerprints)
-		c.ServerName, _, _ = net.SplitHostPort(addr) // it was checked
+		if host, _, _ := net.SplitHostPort(addrs[0]); len(addrs) == 1 && net.ParseIP(host) != nil {
+			c.ServerName = host // names are known without
+		}
 		return c
 	}
 	strict := len(s.OrchFingerprints) > 0
 	if !s.Broadcaster {
-		return []cluster.Server{{Addrs: s.OrchAddr, Secret: s.OrchSecret, TLS: trust(s.OrchAddr[0]), Strict: strict}}
+		return []cluster.Server{{Addrs: s.OrchAddr, Secret: s.OrchSecret, TLS: trust(s.OrchAddr...), Strict: strict}}
 	}
 	var all []cluster.Server
 	for _, addr := range s.OrchAddr {

@@ -42,7 +42,7 @@ func (w *Worker) begin(ctx context.Context, nc *nats.Conn, m *nats.Msg) *assignm
 		}
 		return nil
 	case slices.Contains(j.Exclude, w.id):
-		a.tell(`-NAK {"delay": 100000000}`) // 0.1 s: another one is there to take it
+		a.tell(`-NAK {"delay": 250000000}`) // 0.25 s: another one may have room by then
 		return nil
 	}
 	a.ctx, a.cancel = context.WithCancelCause(ctx)

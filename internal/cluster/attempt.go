@@ -34,6 +34,7 @@ type attempt struct {
 	taken    time.Time // when that worker began
 	finished bool      // the worker says that nothing more will come
 	err      error     // why it is over
+	refused  error     // the last answer of a queue that did not take the job
 	hopeless bool      // no other worker can do better
 	results  []result  // that were not looked at
 	partial  map[partKey][]byte
@@ -48,6 +49,7 @@ type result struct {
 	out       ffmpeg.Output
 	err       error
 	thumbnail []byte
+	summary   *ffmpeg.TSSummary // of out, once it was looked at
 }
 
 type partKey struct {
@@ -84,9 +86,13 @@ func (a *attempt) put(ctx context.Context, subject string, j *job) error {
 		if err == nil || ctx.Err() != nil || errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrConnectionClosed) {
 			return err
 		}
+		a.link.lookAgain()
+		a.mu.Lock()
+		a.refused = err
+		a.mu.Unlock()
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the job queue does not take the segment: %w", err)
+			return err
 		case <-time.After(putRetry):
 		}
 	}
@@ -130,8 +136,13 @@ func (a *attempt) report(r *report, body []byte) {
 	switch r.Kind {
 	case kindTaken:
 		a.worker, a.taken = r.Worker, time.Now()
-		if !slices.Contains(a.workers, r.Worker) && len(a.workers) < 2*deliverLimit {
+		if !slices.Contains(a.workers, r.Worker) {
 			a.workers = append(a.workers, r.Worker)
+		}
+		if len(a.workers) > takerLimit {
+			a.over, a.hopeless = true, true
+			a.err = fmt.Errorf("cluster: %d workers have begun with it, and none has come to its end", takerLimit)
+			a.link.order(r.Worker, order{Cancel: a.id})
 		}
 	case kindPart:
 		if !a.part(r, body) {
@@ -223,6 +234,19 @@ func (a *attempt) lacks(worker string) (numbers []int) {
 		}
 	}
 	return numbers
+}
+
+// late says why nothing came of an attempt in time.
+func (a *attempt) late() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.worker != "":
+		return fmt.Errorf("worker %s has not made it in time", a.link.members.name(a.worker))
+	case a.refused != nil:
+		return fmt.Errorf("the job queue has not taken it in time: %w", a.refused)
+	}
+	return errors.New("no worker had room for it in time")
 }
 
 // fail ends the attempt.

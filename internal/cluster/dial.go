@@ -152,6 +152,9 @@ func (s *Server) dial(ctx context.Context, role Role, id string, h hooks, waitin
 		if err == nil {
 			return nc, nil
 		}
+		if errors.Is(err, nats.ErrNoServers) {
+			err = s.reason(ctx, err)
+		}
 		if err = explain(err); final(err) {
 			return nil, fmt.Errorf("%s: %w", s, err)
 		}
@@ -165,6 +168,18 @@ func (s *Server) dial(ctx context.Context, role Role, id string, h hooks, waitin
 		case <-time.After(dialRetry):
 		}
 	}
+}
+
+// reason finds out why no server was there.
+func (s *Server) reason(ctx context.Context, otherwise error) error {
+	for _, a := range s.Addrs {
+		conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", hostOf(a))
+		if err != nil {
+			return err
+		}
+		conn.Close()
+	}
+	return otherwise
 }
 
 // explain makes errors of nats.go ones that say what to do.

@@ -17,6 +17,7 @@ type link struct {
 	origin  *Origin
 	server  *Server
 	members *members
+	missing chan struct{} // one token: see whether the queue is there
 
 	mu  sync.Mutex
 	nc  *nats.Conn // nil before the first time
@@ -25,7 +26,7 @@ type link struct {
 }
 
 func newLink(o *Origin, s *Server) *link {
-	return &link{origin: o, server: s, members: newMembers(), err: errors.New("not connected yet")}
+	return &link{origin: o, server: s, members: newMembers(), missing: make(chan struct{}, 1), err: errors.New("not connected yet")}
 }
 
 // run connects and stays connected until ctx ends. The error is final.
@@ -120,15 +121,26 @@ func (l *link) subscribe(nc *nats.Conn) error {
 	return err
 }
 
+// lookAgain says that the queue may not be there.
+func (l *link) lookAgain() {
+	select {
+	case l.missing <- struct{}{}:
+	default:
+	}
+}
+
 // begin makes the link usable after it was connected.
 func (l *link) begin(nc *nats.Conn) {
 	l.set(nc, true, nil)
+	l.lookAgain()
 	_ = nc.Publish(helloSubject, nil) // workers speak once a second anyway
 }
 
 const (
 	setupTimeout = 10 * time.Second
 	setupRetry   = 2 * time.Second
+	// setupPause is between two looks at least.
+	setupPause = 500 * time.Millisecond
 	// setupAgain is how often a queue that somebody else keeps is looked after: it may be gone.
 	setupAgain = 30 * time.Second
 )
@@ -155,6 +167,12 @@ func (l *link) makeQueue(ctx context.Context, nc *nats.Conn) error {
 		}
 		select {
 		case <-ctx.Done():
+			return nil
+		case <-time.After(setupPause):
+		}
+		select {
+		case <-ctx.Done():
+		case <-l.missing:
 		case <-time.After(again):
 		}
 	}

@@ -157,16 +157,28 @@ func (ms *members) news() <-chan struct{} {
 	return ms.changed
 }
 
-// able counts the workers that can take a job now, without those excluded.
-func (ms *members) able(n need, exclude []string, now time.Time) (count int) {
+// able counts the workers that can take a job, without those excluded, and how much room they have:
+// at least 1 when there is a worker, and more where less is in work.
+func (ms *members) able(n need, exclude []string, now time.Time) (count, room int) {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
 	for id, k := range ms.known {
 		if k.State == status.WorkerReady && now.After(k.benched) && can(n, k.Encoders, k.Accel) && !slices.Contains(exclude, id) {
 			count++
+			room += max(k.Capacity-k.Load, 0)
 		}
 	}
-	return count
+	return count, max(room, min(count, 1))
+}
+
+// name is what people call a worker.
+func (ms *members) name(id string) string {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	if k := ms.known[id]; k != nil {
+		return k.String()
+	}
+	return id[:min(len(id), 8)]
 }
 
 // has reports whether a worker is there.

@@ -196,16 +196,18 @@ func (o *Origin) giveToken() {
 	o.tokens = min(o.tokens+tokenPart, maxTokens)
 }
 
-// choose says through which queue an attempt goes: that with the most workers for it.
+// choose says through which queue an attempt goes, that with the most room for it, and counts the
+// workers of all.
 func (o *Origin) choose(n need, exclude []string, now time.Time) (best *link, able int) {
+	most := 0
 	for _, l := range o.links {
 		if !l.isUp() {
 			continue
 		}
-		count := l.members.able(n, exclude, now)
+		count, room := l.members.able(n, exclude, now)
 		able += count
-		if best == nil || count > best.members.able(n, exclude, now) {
-			best = l
+		if best == nil || count > 0 && room > most {
+			best, most = l, room
 		}
 	}
 	return best, able

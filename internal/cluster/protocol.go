@@ -19,20 +19,24 @@ const Protocol = 1
 //	lpms.hello                                  workers should say so at once
 //	_INBOX.<role>.<id>.>                        answers
 const (
-	JobsStream    = "LPMS1_JOBS"
-	jobPrefix     = "lpms1.job."
-	resultPrefix  = "lpms1.res."
-	getPrefix     = "lpms1.get."
-	workerPrefix  = "lpms1.worker."
-	memberPrefix  = "lpms.member."
-	helloSubject  = "lpms.hello"
-	inboxPrefix   = "_INBOX."
-	nextPrefix    = "$JS.API.CONSUMER.MSG.NEXT." + JobsStream + "."
-	ackPrefix     = "$JS.ACK." + JobsStream + "."
-	messageID     = "Nats-Msg-Id"
-	statusHeader  = "Status"
-	descHeader    = "Description"
-	deliverLimit  = 5 // deliveries of one message: what kills workers must not kill all
+	JobsStream   = "LPMS1_JOBS"
+	jobPrefix    = "lpms1.job."
+	resultPrefix = "lpms1.res."
+	getPrefix    = "lpms1.get."
+	workerPrefix = "lpms1.worker."
+	memberPrefix = "lpms.member."
+	helloSubject = "lpms.hello"
+	inboxPrefix  = "_INBOX."
+	nextPrefix   = "$JS.API.CONSUMER.MSG.NEXT." + JobsStream + "."
+	ackPrefix    = "$JS.ACK." + JobsStream + "."
+	messageID    = "Nats-Msg-Id"
+	statusHeader = "Status"
+	descHeader   = "Description"
+	// deliverLimit is how often the queue gives one message to somebody, who may not be meant.
+	deliverLimit = 100
+	// takerLimit is how many workers may begin with one job, one after the other: what is the end of
+	// workers must not be the end of all.
+	takerLimit    = 3
 	maxWaiting    = 8192
 	maxAckPending = 65536
 )
@@ -118,9 +122,9 @@ func (l lane) name() string {
 
 func (l lane) filter() string { return strings.Replace(jobPrefix+l.name(), "_", ".", 1) + ".>" }
 
-// subject of a job.
+// subject of a job. A dot would begin another token; no name of a stream has "=".
 func (l lane) subject(origin, stream string) string {
-	return strings.TrimSuffix(l.filter(), ">") + origin + "." + stream
+	return strings.TrimSuffix(l.filter(), ">") + origin + "." + strings.ReplaceAll(stream, ".", "=")
 }
 
 // originOf reads the origin out of the subject of a job; empty when it is none. The server has

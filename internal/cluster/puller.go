@@ -43,9 +43,9 @@ type pull struct {
 const (
 	// pullTime is how long a request waits for a job. A worker that hangs is given at most one job
 	// of each lane after that.
-	pullTime = 5 * time.Second
-	// pullSlack is how much later the answer may come.
-	pullSlack = time.Second
+	pullTime = 2 * time.Second
+	// pullSlack is how much later the answer may come. A queue that is not there does not answer.
+	pullSlack = 500 * time.Millisecond
 	// quietTime is how long a queue that is not there is left alone.
 	quietTime = 200 * time.Millisecond
 )
@@ -87,7 +87,10 @@ func (p *puller) run(ctx, working context.Context) {
 			full, p.urgent = false, false
 			p.ask(now, false)
 		}
-		timer := time.NewTimer(max(min(time.Until(again), pullTime/2), time.Millisecond))
+		for _, r := range p.pending {
+			again = earlier(again, r.end)
+		}
+		timer := time.NewTimer(max(time.Until(again), time.Millisecond))
 		select {
 		case m := <-p.arrive:
 			if p.take(working, m) {
@@ -102,6 +105,13 @@ func (p *puller) run(ctx, working context.Context) {
 		}
 		timer.Stop()
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // ask sends requests to the lanes that have none. Urgent ones go to the live lanes, and do not wait.

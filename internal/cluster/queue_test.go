@@ -14,6 +14,7 @@ import (
 
 	"github.com/livepeer/lpms/ffmpeg"
 	"github.com/livepeer/lpms/internal/cluster"
+	"github.com/livepeer/lpms/stream"
 	"github.com/livepeer/lpms/transcoder"
 )
 
@@ -188,4 +189,63 @@ func TestChaos(t *testing.T) {
 	streams.Wait()
 	stop()
 	nets.Wait()
+}
+
+// Each segment is made once, also when its results come while others are looked at.
+func TestMadeOnce(t *testing.T) {
+	addr := freeAddr(t)
+	startOrchestrator(t, addr)
+	var calls atomic.Int64
+	startWorker(t, addr, cluster.WorkerOptions{Capacity: 2, Work: counted(&calls, func(_ context.Context, in cluster.Segment, done func(int, ffmpeg.Output)) error {
+		for i := range in.Renditions {
+			done(i, outputOf(in, i, "w"))
+			time.Sleep(3 * time.Millisecond) // the next one takes longer
+		}
+		return nil
+	})})
+	o, _ := startOrigin(t, addr, cluster.OriginOptions{Check: func(out *ffmpeg.Output, spec *ffmpeg.Rendition, seg *stream.Segment) error {
+		time.Sleep(10 * time.Millisecond) // a thorough look
+		return checkText(out, spec, seg)
+	}})
+	awaitWorkers(t, o, 1)
+	for _, name := range []string{"x", "a..b", "a."} {
+		s := open(t, o, name, "a", "b", "c")
+		for seq := range uint64(5) {
+			require.NoError(t, transcode(t, s, segment(seq, 1000)).err)
+		}
+	}
+	require.EqualValues(t, 15, calls.Load())
+}
+
+// A worker that may not have a segment leaves it to one that has no room yet.
+func TestExcludedWorkerWaits(t *testing.T) {
+	addr := freeAddr(t)
+	startOrchestrator(t, addr)
+	busy, free := make(chan struct{}, 1), make(chan struct{})
+	startWorker(t, addr, cluster.WorkerOptions{Work: fakeWork("b", func(_ context.Context, in cluster.Segment) error {
+		if in.Stream == "long" {
+			busy <- struct{}{}
+			<-free
+		}
+		return nil
+	})})
+	o, _ := startOrigin(t, addr, cluster.OriginOptions{})
+	awaitWorkers(t, o, 1)
+	long := make(chan *made, 1)
+	ls := open(t, o, "long", "a", "b")
+	go func() { long <- transcode(t, ls, segment(1, 1000)) }()
+	receive(t, "b is busy", busy)
+	failed := make(chan struct{}, 10)
+	startWorker(t, addr, cluster.WorkerOptions{Work: func(context.Context, cluster.Segment, func(int, ffmpeg.Output)) error {
+		failed <- struct{}{}
+		return fmt.Errorf("no memory")
+	}})
+	awaitWorkers(t, o, 2)
+	result := make(chan *made, 1)
+	s := open(t, o, "x", "a", "b")
+	go func() { result <- transcode(t, s, segment(1, 1000)) }()
+	receive(t, "the failure", failed)
+	time.AfterFunc(1500*time.Millisecond, func() { close(free) }) // more than some deliveries later
+	requireMade(t, receive(t, "the result", result), "b")
+	require.NoError(t, receive(t, "the long one", long).err)
 }

@@ -67,7 +67,11 @@ func (t *task) run(ctx context.Context) error {
 			return nil
 		}
 		if ctx.Err() != nil {
-			return t.why(context.Cause(ctx))
+			cause := context.Cause(ctx)
+			if n := len(t.attempts); n > 0 && errors.Is(cause, context.DeadlineExceeded) {
+				cause = fmt.Errorf("cluster: %w", t.attempts[n-1].late())
+			}
+			return t.why(cause)
 		}
 		v := t.view(ctx)
 		s, until := v.next()
@@ -131,9 +135,16 @@ func (t *task) view(ctx context.Context) *view {
 		tries: t.origin.opts.Tries, hedge: t.origin.hasToken(), hopeless: t.hopeless,
 		local: t.origin.local != nil && !t.triedHere, working: working,
 	}
+	_, able := t.origin.choose(t.lane.need, nil, now)
+	elsewhere := able > 0
 	exclude := t.exclude
 	for _, a := range t.attempts {
+		up := a.link.isUp()
 		a.mu.Lock()
+		if !up && !a.over && a.worker == "" && elsewhere {
+			a.mu.Unlock()
+			continue // it waits in a queue that is away
+		}
 		av := attemptView{over: a.over, taken: a.taken}
 		if !a.over && a.worker != "" {
 			exclude = append(exclude[:len(exclude):len(exclude)], a.workers...)
@@ -268,10 +279,10 @@ func (t *task) collectFrom(a *attempt) {
 	switch {
 	case a.over && a.err != nil:
 		t.last = a.err
-		t.hopeless = t.hopeless || a.hopeless && len(a.workers) > 0 && t.confirmed()
+		t.hopeless = t.hopeless || a.hopeless && (len(a.workers) > takerLimit || t.confirmed())
 		a.err = nil
 		t.exclude = append(t.exclude, a.workers...)
-	case a.over || len(a.lacks(a.worker)) > 0:
+	case a.over || len(a.lacks(a.worker)) > 0 || len(a.results) > 0: // more comes, or has come just now
 	case slices.ContainsFunc(a.wanted, func(i int) bool { return !t.have[i] }): // some failed
 		if a.finished {
 			a.over = true
@@ -313,6 +324,7 @@ func (t *task) refuse(a *attempt, r result) {
 		t.cancel(a)
 	}
 	if errors.Is(r.err, errMismatch) {
+		r.out.Data = nil
 		t.suspects = append(t.suspects, suspect{a.link, r})
 		return
 	}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/binary"
 	"strings"
 	"testing"
@@ -74,7 +75,7 @@ func TestJobOnTheWire(t *testing.T) {
 func TestSubjects(t *testing.T) {
 	require.Equal(t, "lpms1.job.h264.live.>", lane{}.filter())
 	l := lane{need: need{hevc: true, nvidia: true}, pushed: true}
-	require.Equal(t, "lpms1.job.hevc-nvidia.pushed."+someID+".a.b", l.subject(someID, "a.b"))
+	require.Equal(t, "lpms1.job.hevc-nvidia.pushed."+someID+".a=b", l.subject(someID, "a.b"))
 	require.Equal(t, someID, originOf(l.subject(someID, "a.b")))
 	for _, s := range []string{"", "lpms1.job.h264.live", "lpms1.job.h264.live.short.x", "lpms1.res." + someID, "lpms1.job.h264.live.ABCDEFGH>.x"} {
 		require.Empty(t, originOf(s), s)
@@ -95,6 +96,8 @@ func TestEncodersHere(t *testing.T) {
 	require.ErrorContains(t, err, "this machine cannot encode H.264 (Nvidia): ")
 }
 
+func count(able, _ int) int { return able }
+
 func TestMembers(t *testing.T) {
 	ms := newMembers()
 	m := func(change func(*member)) *member {
@@ -111,9 +114,9 @@ func TestMembers(t *testing.T) {
 	news := ms.news()
 	require.Contains(t, ms.note(m(nil), at(0)), "worker host (ABCDEFGH) is there: 2 segments at a time, [h264]")
 	<-news
-	require.Equal(t, 1, ms.able(need{}, nil, at(0)))
-	require.Zero(t, ms.able(need{hevc: true}, nil, at(0)))
-	require.Zero(t, ms.able(need{}, []string{someID}, at(0)))
+	require.Equal(t, 1, count(ms.able(need{}, nil, at(0))))
+	require.Zero(t, count(ms.able(need{hevc: true}, nil, at(0))))
+	require.Zero(t, count(ms.able(need{}, []string{someID}, at(0))))
 	require.Empty(t, ms.note(m(nil), at(s)), "nothing is new")
 
 	bench, name := ms.refuse(someID, at(s))
@@ -121,8 +124,8 @@ func TestMembers(t *testing.T) {
 	require.Equal(t, "host (ABCDEFGH)", name)
 	bench, _ = ms.refuse(someID, at(2*s))
 	require.Zero(t, bench, "it is benched already")
-	require.Zero(t, ms.able(need{}, nil, at(10*s)))
-	require.Equal(t, 1, ms.able(need{}, nil, at(12*s)))
+	require.Zero(t, count(ms.able(need{}, nil, at(10*s))))
+	require.Equal(t, 1, count(ms.able(need{}, nil, at(12*s))))
 	bench, _ = ms.refuse(someID, at(12*s))
 	require.Equal(t, 2*firstBench, bench)
 	require.EqualValues(t, 3, ms.list(at(12 * s))[0].Refused)
@@ -138,7 +141,7 @@ func TestMembers(t *testing.T) {
 	news = ms.news()
 	require.Contains(t, ms.note(m(func(m *member) { m.Protocol = 2 }), at(14*s)), "speaks protocol 2, this program 1")
 	<-news
-	require.Zero(t, ms.able(need{}, nil, at(14*s)))
+	require.Zero(t, count(ms.able(need{}, nil, at(14*s))))
 	require.Equal(t, status.WorkerForeign, ms.list(at(14 * s))[0].State)
 	require.Empty(t, ms.expire(at(17*s)))
 	require.Len(t, ms.expire(at(18*s)), 1)
@@ -191,6 +194,15 @@ func TestParts(t *testing.T) {
 		require.NotEmpty(t, rs, name)
 		require.ErrorIs(t, rs[len(rs)-1].err, errGarbage, name)
 	}
+
+	a = newAttempt()
+	a.link = newLink(NewOrigin(OriginOptions{}), &Server{})
+	for range takerLimit {
+		a.report(&report{Kind: kindTaken, Worker: rand.Text()}, nil)
+	}
+	require.False(t, a.over)
+	a.report(&report{Kind: kindTaken, Worker: rand.Text()}, nil)
+	require.True(t, a.over && a.hopeless, "it is the end of workers")
 
 	a = newAttempt()
 	for range 1000 {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -90,7 +91,10 @@ func NewWorker(o WorkerOptions) *Worker {
 	}
 	w := &Worker{opts: o, id: rand.Text(), jobs: make(map[string]*assignment), changed: make(chan struct{}, 1)}
 	w.http = http.Client{
-		Transport:     &http.Transport{MaxIdleConnsPerHost: o.Capacity, IdleConnTimeout: time.Minute, ResponseHeaderTimeout: fetchTimeout},
+		Transport: &http.Transport{
+			DialContext: (&net.Dialer{Timeout: fetchTimeout}).DialContext, TLSHandshakeTimeout: fetchTimeout,
+			MaxIdleConnsPerHost: o.Capacity, IdleConnTimeout: time.Minute, ResponseHeaderTimeout: fetchTimeout,
+		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	if w.opts.Work == nil {
