@@ -20,7 +20,11 @@ import (
 
 // bench measures how many streams of a ladder this machine carries.
 func bench(ctx context.Context, args []string) int {
+	if asksForCluster(args) {
+		return benchCluster(ctx, args, os.Stdout)
+	}
 	f := flag.NewFlagSet("lpms bench", flag.ContinueOnError)
+	f.Bool("cluster", false, "measure the way to workers on other machines instead; its flags: lpms bench -cluster -help")
 	ladder := f.String("transcodingOptions", "", "the `ladder`, as lpms has it; by default derived from the source")
 	size := f.String("size", "1280x720", "picture `size` of the source")
 	fps := f.Int("fps", 30, "pictures per second of the source")

@@ -79,4 +79,5 @@ var commands = map[string]func(ctx context.Context, args []string) int{
 	"bench":       bench,
 	"healthcheck": healthcheck,
 	"presets":     presets,
+	"workers":     workers,
 }

@@ -77,7 +77,7 @@ func (a *admin) routes() []route {
 		{get, "/healthz", "ok, as long as the process answers", "", func(w http.ResponseWriter, _ *http.Request) error {
 			return writeText(w, "ok\n")
 		}},
-		{get, "/status", "streams, viewers, renditions and the machine", missing(o.Status == nil, "this process has no streams"), a.status},
+		{get, "/status", "streams, viewers, renditions, workers and the machine", missing(o.Status == nil, "this process has no streams"), a.status},
 		{get, "/metrics", "for Prometheus", missing(o.Metrics == nil, "there are no metrics: start with -monitor"), a.metrics()},
 		{get, "/getBroadcastConfig", "the settings", missing(o.Config == nil, noBroadcaster), a.getConfig},
 		{post, "/setBroadcastConfig", "changes " + settingNames(), missing(o.SetConfig == nil, noBroadcaster), a.setConfig},

@@ -144,6 +144,7 @@ func TestStatusIsJSONForPeople(t *testing.T) {
 	s.Streams[0].Renditions[1].Lag = 1.23456789
 	s.Streams[0].Uptime = math.NaN()
 	s.Machine.CPU = math.Inf(1)
+	s.Workers[0].Speed, s.Workers[0].Seen, s.Workers[1].Speed = 3.14159, 0.98765, math.Inf(1)
 	s.Streams[0].Advice = []string{"shorter groups <of pictures>"}
 	h := New(Options{Status: func() status.Status { return s }})
 	w := ask(h, "GET", "/status", "")
@@ -153,15 +154,24 @@ func TestStatusIsJSONForPeople(t *testing.T) {
 	require.Contains(t, text, "\n  \"streams\": [\n")
 	require.Contains(t, text, `"lag": 1.235`)
 	require.Contains(t, text, `shorter groups <of pictures>`)
+	require.Contains(t, text, `"speed": 3.142`)
+	require.Contains(t, text, `"seen": 0.988`)
 	require.Equal(t, 1.23456789, s.Streams[0].Renditions[1].Lag, "the snapshot belongs to the caller")
+	require.Equal(t, 3.14159, s.Workers[0].Speed, "the snapshot belongs to the caller")
+	require.Nil(t, s.Workers[1].Encoders, "the snapshot belongs to the caller")
 
 	var got status.Status
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &got))
 	require.Equal(t, s.Streams[0].Name, got.Streams[0].Name)
 	require.Zero(t, got.Streams[0].Uptime)
+	require.Zero(t, got.Workers[1].Speed)
+	require.NotNil(t, got.Workers[1].Encoders)
+	require.Equal(t, s.Engines, got.Engines)
 
 	none := ask(New(Options{Status: func() status.Status { return status.Status{} }}), "GET", "/status", "").Body.String()
 	require.Contains(t, none, `"streams": []`)
+	require.Contains(t, none, `"roles": []`)
+	require.NotContains(t, none, "null")
 }
 
 func TestConfigThatIsNoJSON(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/livepeer/lpms/internal/status"
@@ -61,6 +62,13 @@ func writeJSON(w http.ResponseWriter, v any) error {
 // lists that are empty instead of null.
 func readable(s status.Status) status.Status {
 	s.Machine.CPU = rounded(s.Machine.CPU)
+	s.Roles = append(make([]string, 0, len(s.Roles)), s.Roles...)
+	s.Workers = slices.Clone(s.Workers)
+	for i := range s.Workers {
+		w := &s.Workers[i]
+		w.Speed, w.Seen = rounded(w.Speed), rounded(w.Seen)
+		w.Encoders = append(make([]string, 0, len(w.Encoders)), w.Encoders...)
+	}
 	s.Streams = append(make([]status.Stream, 0, len(s.Streams)), s.Streams...)
 	for i := range s.Streams {
 		st := &s.Streams[i]

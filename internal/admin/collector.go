@@ -69,6 +69,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	all := []*prometheus.Desc{
 		buildInfo, streams, suspended, viewers, renditions, held, heldBytes, shed, sheds, overloaded, cores, coresUsed,
 		queue, working, waiting, lag, ingestBitrate,
+		workers, workerCapacity, workerLoad, workersDone, workersFailed, workersRefused, engineConnected, enginesWithout,
 	}
 	if c.perStream {
 		all = append(all, streamBitrate, streamLive, streamViewers, streamQueue, streamLag, renditionLag, renditionBitrate, withoutMetrics, tooMany)
@@ -85,6 +86,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	o.gauge(buildInfo, 1, strings.ToValidUTF8(s.Version, "?"))
 	o.machine(s.Machine)
 	o.totals(s.Streams)
+	o.workers(s.Workers)
+	o.engines(s.Engines)
 	if c.perStream {
 		o.streams(s.Streams)
 	}

@@ -19,7 +19,8 @@ import (
 	"github.com/livepeer/lpms/internal/status"
 )
 
-// sample has one of each: a publisher with renditions, one that has gone, and a test signal.
+// sample has one of each: a publisher with renditions, one that has gone, a test signal, and
+// workers in different states.
 func sample() status.Status {
 	return status.Status{
 		Version: "1.0.0",
@@ -36,6 +37,16 @@ func sample() status.Status {
 			},
 			{Name: "pushed", Ingest: status.Push, Viewers: status.Viewers{HLS: 1}, Bitrate: 5, Queue: 2, Waiting: 1},
 			{Name: "signal", Ingest: status.Test, Live: true, Bitrate: 500_000, Renditions: []status.Rendition{{Name: "source", State: status.Waiting}}},
+		},
+		Roles: []string{"broadcaster", "transcoder"},
+		Engines: []status.Engine{
+			{Addr: "10.0.0.1:8936", Connected: true}, {Addr: "10.0.0.2:8936", Connected: true}, {Addr: "10.0.0.2:8936", Error: "refused"},
+		},
+		Workers: []status.Worker{
+			{ID: "AAAAAAAAAAAA", Name: "a", State: status.WorkerReady, Capacity: 4, Load: 3, Speed: 3.25, Done: 100, Failed: 2, Encoders: []string{"h264"}},
+			{ID: "BBBBBBBBBBBB", Name: "b", State: status.WorkerReady, Capacity: 2, Load: 1, Done: 10},
+			{ID: "CCCCCCCCCCCC", Name: "c", State: status.WorkerBenched, Reason: "green pictures", Capacity: 8, Done: 5, Failed: 1, Refused: 3},
+			{ID: "DDDDDDDDDDDD", Name: "d", State: "asleep"},
 		},
 	}
 }
@@ -183,6 +194,8 @@ func hostile() status.Status {
 		}
 		st.Renditions = append(st.Renditions, status.Rendition{Name: name}, status.Rendition{Name: name}, status.Rendition{Name: `"`})
 		s.Streams = append(s.Streams, st)
+		s.Workers = append(s.Workers, status.Worker{ID: name, Name: name, State: status.WorkerState(name), Capacity: 1})
+		s.Engines = append(s.Engines, status.Engine{Addr: name, Connected: true}, status.Engine{Addr: name + strings.Repeat("y", 1000)})
 	}
 	s.Version = "1\xff\n\""
 	return s
@@ -213,6 +226,9 @@ func TestCardinality(t *testing.T) {
 	require.Contains(t, lines, "lpms_streams_without_metrics 913")
 	require.Contains(t, lines, "lpms_renditions_without_metrics 2700")
 	require.Contains(t, lines, `lpms_streams{ingest="other"} 1013`)
+	require.Contains(t, lines, `lpms_workers{state="other"} 1013`)
+	require.Contains(t, lines, `lpms_worker_capacity 0`)
+	require.Contains(t, lines, fmt.Sprintf("lpms_engines_without_metrics %d", 2*1012-maxEngines), "one name is there twice")
 	require.Less(t, len(lines), 200+maxStreams*(6+2*maxRenditions))
 
 	totals := scrape(t, NewMetrics(MetricsOptions{Status: hostile}))
