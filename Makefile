@@ -7,13 +7,16 @@ STATICCHECK_VERSION := v0.8.2
 FUZZTIME ?= 5s
 PKGS := ./...
 
-.PHONY: help run test build deps test-deps lint unit asan fuzz e2e bench bench-transcode clean
+.PHONY: help run demo-cluster test build deps test-deps lint unit asan fuzz e2e bench bench-transcode clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build ## install what is missing, start the server: RTMP 1935, HTTP 8935 (ARGS="-testSignal hello_world")
 	$(BIN)/lpms $(ARGS)
+
+demo-cluster: build ## show transcoding on workers: orchestrator, two transcoders, broadcaster on 127.0.0.1
+	@./scripts/demo-cluster.sh $(ARGS)
 
 test: test-deps lint unit asan fuzz e2e ## install what is missing, run the whole test suite
 

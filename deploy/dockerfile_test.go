@@ -86,15 +86,10 @@ func TestDockerfile(t *testing.T) {
 	require.Equal(t, []string{"10001:10001"}, verbs(image, "USER"))
 	require.Equal(t, []string{"1935 8935"}, verbs(image, "EXPOSE"))
 
-	env := map[string]string{}
-	for _, pair := range strings.Fields(strings.Join(verbs(image, "ENV"), " ")) {
-		name, value, _ := strings.Cut(pair, "=")
-		env[name] = value
-	}
 	var entry []string
 	require.NoError(t, json.Unmarshal([]byte(verbs(image, "ENTRYPOINT")[0]), &entry))
 	require.Equal(t, program, entry[0])
-	requirePublic(t, parse(t, entry[1:], env))
+	requirePublic(t, parse(t, entry[1:], imageEnvironment(t)))
 
 	_, health, ok := strings.Cut(verbs(image, "HEALTHCHECK")[0], "CMD ")
 	require.True(t, ok)
