@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs the programs that the tests run: the ffmpeg executables as publisher and
-# reader, rtmpdump and nginx-rtmp as RTMP peers, a C compiler for the race detector, and
-# Chromium, node, playwright-core and hls.js for playback in a browser, and hls-parser as a
-# second reader of playlists. It does nothing when they are there.
+# reader, rtmpdump and nginx-rtmp as RTMP peers, a NATS server, ip for networks of its own,
+# a C compiler for the race detector, and Chromium, node, playwright-core and hls.js for
+# playback in a browser, and hls-parser as a second reader of playlists. It does nothing
+# when they are there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,6 +32,8 @@ need ffmpeg ffmpeg
 need ffprobe ffmpeg
 need rtmpdump rtmpdump
 need nginx nginx
+need nats-server nats-server
+need ip iproute2
 need gcc gcc
 need chromium chromium
 need node nodejs

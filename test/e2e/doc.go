@@ -4,7 +4,8 @@
 // Chromium plays the HLS with hls.js.
 //
 // scripts/test-deps.sh installs what the tests need; a program that is missing is a
-// failure, never a skipped test.
+// failure, never a skipped test; only those that need networks of their own (network namespaces, an
+// address that is not loopback) skip, with the reason, where they cannot be had.
 //
 // Nothing here is timed: a test waits for a condition, and its deadline is only there
 // to end a test that has failed already.
