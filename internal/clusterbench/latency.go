@@ -14,14 +14,18 @@ type LatencyRow struct {
 	Usage
 }
 
+// latencySlots is what a worker on a small machine has.
+const latencySlots = 2
+
 // Latency has so many jobs done one after the other, for each size of a segment, and tells row of
-// each size. Results have a quarter of it. Of the options, Work, Workers (default 1), Slots and Segment
+// each size. Results have a quarter of it. Of the options, Work, Workers (default 1), Slots (default 2) and Segment
 // count. It ends with the first job that fails.
 func Latency(ctx context.Context, o Options, sizes []int, jobs int, row func(LatencyRow)) error {
 	if jobs < 1 || jobs > maxJobs {
 		return outOfRange("jobs", int64(jobs), 1, maxJobs, false)
 	}
 	o.Streams, o.Renditions, o.Origins, o.Result, o.Workers = 1, 1, 1, 0, cmp.Or(o.Workers, 1)
+	o.Slots = cmp.Or(o.Slots, latencySlots)
 	for _, size := range sizes {
 		o.Size = size
 		o, err := o.filled()
