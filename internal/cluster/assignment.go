@@ -31,14 +31,14 @@ type assignment struct {
 
 // begin takes a job from the queue; nil when it is none for this worker.
 func (w *Worker) begin(ctx context.Context, nc *nats.Conn, m *nats.Msg) *assignment {
-	j, body, err := decodeJob(m.Data)
-	a := &assignment{worker: w, nc: nc, job: j, body: body, origin: originOf(m.Subject), ack: m.Reply, made: make(map[int]ffmpeg.Output)}
+	j, err := decodeJob(m)
+	a := &assignment{worker: w, nc: nc, job: j, body: m.Data, origin: originOf(m.Subject), ack: m.Reply, made: make(map[int]ffmpeg.Output)}
 	switch {
 	case err != nil || a.origin == "":
 		w.opts.Warnf("a job is refused (%s): %v", printable(m.Subject, maxErrorText), err)
 		a.tell("+TERM")
 		if a.origin != "" && ValidID(j.ID) {
-			a.report(&report{Kind: kindFailed, Rendition: -1, Error: fmt.Sprint(err), Retryable: true})
+			a.report(&report{Kind: kindFailed, Rendition: -1, Error: fmt.Sprint(err), Retryable: true}, nil)
 		}
 		return nil
 	case slices.Contains(j.Exclude, w.id):
@@ -56,10 +56,12 @@ func (w *Worker) begin(ctx context.Context, nc *nats.Conn, m *nats.Msg) *assignm
 // the origin has not got is sent again after that.
 func (a *assignment) run(free func()) {
 	began := time.Now()
-	a.report(&report{Kind: kindTaken})
+	var announcing sync.WaitGroup
+	announcing.Go(a.announce)
 	ctx, cancel := context.WithTimeout(a.ctx, a.job.Budget)
 	err := a.work(ctx)
 	cancel()
+	defer announcing.Wait()
 	took := time.Since(began)
 	cause := context.Cause(a.ctx)
 	free()
@@ -70,6 +72,8 @@ func (a *assignment) run(free func()) {
 	switch {
 	case errors.Is(cause, errUnwanted):
 		a.tell("+TERM")
+	case errors.Is(cause, errAway):
+		a.tell(`-NAK {"delay": 1000000000}`) // 1 s: it may be back by then
 	case cause != nil:
 		a.tell("-NAK") // others may have it
 	case a.confirm(last), errors.Is(context.Cause(a.ctx), errUnwanted):
@@ -79,6 +83,22 @@ func (a *assignment) run(free func()) {
 	}
 	a.cancel(nil)
 	a.worker.count(a, took, err, cause)
+}
+
+// errAway is the cause of a job whose origin cannot be reached.
+var errAway = errors.New("cluster: the origin is away")
+
+// announce says that the job is in work, and ends it when its origin is away, or does not want it.
+func (a *assignment) announce() {
+	ctx, cancel := context.WithTimeout(a.ctx, confirmTimeout)
+	defer cancel()
+	answer, err := a.ask(ctx, &report{Kind: kindTaken})
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		a.cancel(errAway)
+	case err == nil && answer.Unwanted:
+		a.cancel(errUnwanted)
+	}
 }
 
 // count ends a job.
@@ -110,12 +130,8 @@ const (
 // It reports whether that worked.
 func (a *assignment) confirm(last *report) bool {
 	for try := 0; try < confirmTries && a.ctx.Err() == nil; {
-		var got receipt
 		asking, cancel := context.WithTimeout(a.ctx, confirmTimeout)
-		answer, err := a.ask(asking, last)
-		if err == nil {
-			_, err = decode(answer, &got)
-		}
+		got, err := a.ask(asking, last)
 		if errors.Is(err, nats.ErrNoResponders) {
 			<-asking.Done() // the origin connects again, or not
 		}
@@ -136,16 +152,17 @@ func (a *assignment) confirm(last *report) bool {
 }
 
 // ask sends a report and waits for the answer.
-func (a *assignment) ask(ctx context.Context, r *report) ([]byte, error) {
-	m, err := a.message(r)
+func (a *assignment) ask(ctx context.Context, r *report) (got receipt, err error) {
+	m, err := a.message(r, nil)
 	if err != nil {
-		return nil, err
+		return got, err
 	}
-	answer, err := a.nc.RequestWithContext(ctx, resultPrefix+a.origin, m)
+	answer, err := a.nc.RequestMsgWithContext(ctx, m)
 	if err != nil {
-		return nil, err
+		return got, err
 	}
-	return answer.Data, nil
+	err = decode(answer.Data, &got)
+	return got, err
 }
 
 // sendAgain sends a rendition that was lost on the way.
@@ -175,7 +192,10 @@ func (a *assignment) work(ctx context.Context) (err error) {
 	}
 	in := Segment{
 		Stream: a.job.Stream, Seq: a.job.Seq, Length: a.job.Length, Preset: a.job.Preset,
-		Break: a.job.Break, Before: a.body[:a.job.Before], Data: a.body[a.job.Before:], Renditions: a.job.Specs,
+		Break: a.job.Break, Before: a.job.Lead, Data: a.body[a.job.Before:], Renditions: a.job.Specs,
+	}
+	if a.job.Before > 0 {
+		in.Before = a.body[:a.job.Before]
 	}
 	if a.job.Thumbnail {
 		in.Thumbnail = func(jpeg []byte) {
@@ -215,7 +235,7 @@ func (a *assignment) deliver(i int, out ffmpeg.Output) {
 // send sends one rendition; i is its number in the ladder.
 func (a *assignment) send(i int, out ffmpeg.Output) {
 	if out.Err != nil {
-		a.report(&report{Kind: kindFailed, Rendition: i, Error: out.Err.Error(), Retryable: retryable(out.Err)})
+		a.report(&report{Kind: kindFailed, Rendition: i, Error: out.Err.Error(), Retryable: retryable(out.Err)}, nil)
 		return
 	}
 	rest, size := out.Data, partSize(a.nc)
@@ -226,16 +246,16 @@ func (a *assignment) send(i int, out ffmpeg.Output) {
 	}
 }
 
-// report tells the origin.
-func (a *assignment) report(r *report, body ...[]byte) {
-	if m, err := a.message(r, body...); err == nil {
-		_ = a.nc.Publish(resultPrefix+a.origin, m) // confirm finds out what was lost
+// report tells the origin; media, if any, must not change afterwards.
+func (a *assignment) report(r *report, media []byte) {
+	if m, err := a.message(r, media); err == nil {
+		_ = a.nc.PublishMsg(m) // confirm finds out what was lost
 	}
 }
 
-func (a *assignment) message(r *report, body ...[]byte) ([]byte, error) {
+func (a *assignment) message(r *report, media []byte) (*nats.Msg, error) {
 	r.Job, r.Worker, r.Error = a.job.ID, a.worker.id, printable(r.Error, maxErrorText)
-	return encode(r, body...)
+	return withMedia(resultPrefix+a.origin, r, media)
 }
 
 // tell answers the queue.

@@ -67,19 +67,23 @@ func newAttempt(l *link, before, data []byte, wanted []int, news func()) *attemp
 // put puts the job into the queue. It tries until the queue has it, or ctx ends: the queue knows
 // what it has already. A queue that is full makes the stream wait.
 func (a *attempt) put(ctx context.Context, subject string, j *job) error {
-	var body [][]byte
 	if base := a.link.origin.opts.SegmentURL; base != "" {
 		j.URL = base + SegmentPath + a.id
 	}
-	if j.Fetch = j.URL != "" || len(a.before)+len(a.data) > a.link.inlineSize(); !j.Fetch {
-		body = [][]byte{a.before, a.data}
+	if len(a.before) > maxLead {
+		j.Before = len(a.before)
+	} else {
+		j.Lead = a.before
 	}
-	payload, err := encode(j, body...)
+	j.Fetch = j.URL != "" || j.Before > 0 || len(a.data) > a.link.inlineSize()
+	var body []byte
+	if !j.Fetch {
+		body = a.data
+	}
+	m, err := withMedia(subject, j, body)
 	if err != nil {
 		return err
 	}
-	m := nats.NewMsg(subject)
-	m.Data = payload
 	m.Header.Set(messageID, a.id)
 	for {
 		err := request(ctx, a.link.conn(), m)
@@ -96,6 +100,14 @@ func (a *attempt) put(ctx context.Context, subject string, j *job) error {
 		case <-time.After(putRetry):
 		}
 	}
+}
+
+// fetched is what a worker gets that fetches the segment.
+func (a *attempt) fetched() [][]byte {
+	if len(a.before) > maxLead {
+		return [][]byte{a.before, a.data}
+	}
+	return [][]byte{a.data}
 }
 
 const (
@@ -133,17 +145,9 @@ func (a *attempt) report(r *report, body []byte) {
 	if a.over {
 		return
 	}
+	a.take(r.Worker)
 	switch r.Kind {
-	case kindTaken:
-		a.worker, a.taken = r.Worker, time.Now()
-		if !slices.Contains(a.workers, r.Worker) {
-			a.workers = append(a.workers, r.Worker)
-		}
-		if len(a.workers) > takerLimit {
-			a.over, a.hopeless = true, true
-			a.err = fmt.Errorf("cluster: %d workers have begun with it, and none has come to its end", takerLimit)
-			a.link.order(r.Worker, order{Cancel: a.id})
-		}
+	case kindTaken: // which may be overtaken by what comes of it
 	case kindPart:
 		if !a.part(r, body) {
 			return
@@ -170,6 +174,20 @@ func (a *attempt) report(r *report, body []byte) {
 const maxThumbnail = 256 << 10
 
 func isJPEG(b []byte) bool { return len(b) > 3 && b[0] == 0xff && b[1] == 0xd8 && b[2] == 0xff }
+
+// take notes who has the job. The caller holds mu.
+func (a *attempt) take(worker string) {
+	if slices.Contains(a.workers, worker) {
+		return
+	}
+	a.worker, a.taken = worker, time.Now()
+	a.workers = append(a.workers, worker)
+	if len(a.workers) > takerLimit {
+		a.over, a.hopeless = true, true
+		a.err = fmt.Errorf("cluster: %d workers have begun with it, and none has come to its end", takerLimit)
+		a.link.order(worker, order{Cancel: a.id})
+	}
+}
 
 // part takes a part of a rendition, and reports whether that is complete. The caller holds mu.
 func (a *attempt) part(r *report, body []byte) bool {
@@ -208,8 +226,8 @@ func (a *attempt) add(r result) {
 	}
 }
 
-// take gives the results that were not looked at.
-func (a *attempt) take() (rs []result) {
+// unseen gives the results that were not looked at.
+func (a *attempt) unseen() (rs []result) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	rs, a.results = a.results, nil

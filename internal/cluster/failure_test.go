@@ -324,3 +324,32 @@ func TestLeave(t *testing.T) {
 	require.NoError(t, w.stop())
 	awaitWorkers(t, o, 1)
 }
+
+// What an origin that has gone left in the queue is not worked on.
+func TestOriginGone(t *testing.T) {
+	addr := freeAddr(t)
+	startOrchestrator(t, addr)
+	// A worker that is there, so that there is a job, and takes none.
+	_, idle := startWorker(t, addr, cluster.WorkerOptions{Capacity: 1, Work: newStuck().work})
+	o, origin := startOrigin(t, addr, cluster.OriginOptions{})
+	awaitWorkers(t, o, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	s := open(t, o, "x", "a", "b")
+	over := make(chan error, 2)
+	for seq := range uint64(2) { // one in work, one in the queue
+		go func() {
+			over <- s.Transcode(ctx, transcoder.Input{Segment: segment(seq, 1000)}, func(int, ffmpeg.Output) {})
+		}()
+	}
+	awaitQueue(t, addr, 2)
+	require.NoError(t, origin.stop())
+	require.NoError(t, idle.stop())
+	bad := newStuck()
+	startWorker(t, addr, cluster.WorkerOptions{Work: bad.work})
+	receive(t, "a worker", bad.begun)
+	require.ErrorContains(t, receive(t, "its end", bad.ended), "the origin is away")
+	cancel()
+	for range 2 {
+		require.Error(t, receive(t, "the end", over))
+	}
+}

@@ -210,23 +210,21 @@ func (l *link) status() status.Engine {
 	return s
 }
 
-// report takes what a worker says, and answers to its last word of a job.
+// report takes what a worker says, and answers to its first and last word of a job.
 func (l *link) report(m *nats.Msg) {
-	r, body, err := decodeReport(m.Data)
+	r, err := decodeReport(m)
 	if err != nil {
 		l.origin.opts.Warnf("a message at %s is refused: %v", l.server, err)
 		return
 	}
 	var answer receipt
-	a := l.origin.find(r.Job)
-	switch known := a != nil && a.link == l; {
-	case known:
-		a.report(r, body)
+	if a := l.origin.find(r.Job); a != nil && a.link == l {
+		a.report(r, m.Data)
 		if r.Kind == kindDone {
 			answer.Missing = a.missing(r.Worker)
 		}
-	case r.Kind == kindTaken:
-		l.order(r.Worker, order{Cancel: r.Job}) // nobody waits for it any more
+	} else {
+		answer.Unwanted = true
 	}
 	if text, err := encode(answer); err == nil && m.Reply != "" {
 		_ = m.Respond(text) // if it is lost, the worker asks again
@@ -244,21 +242,23 @@ func (l *link) order(worker string, o order) {
 // serve gives a worker a part of a segment that is too large for its job.
 func (l *link) serve(m *nats.Msg) {
 	var f fetch
-	if _, err := decode(m.Data, &f); err != nil || m.Reply == "" {
+	if err := decode(m.Data, &f); err != nil || m.Reply == "" {
 		return
 	}
 	a := l.origin.find(f.Job)
-	if a == nil || a.link != l || f.Offset < 0 || f.Offset >= len(a.before)+len(a.data) {
+	if a == nil || a.link != l || f.Offset < 0 {
 		_ = m.Respond(nil)
 		return
 	}
-	part := a.data
-	if f.Offset < len(a.before) {
-		part = a.before[f.Offset:]
-	} else {
-		part = part[f.Offset-len(a.before):]
+	at := f.Offset
+	for _, b := range a.fetched() {
+		if at < len(b) {
+			_ = m.Respond(b[at:min(len(b), at+l.partSize())])
+			return
+		}
+		at -= len(b)
 	}
-	_ = m.Respond(part[:min(len(part), l.partSize())])
+	_ = m.Respond(nil)
 }
 
 // partSize is how much of media travels in one message.

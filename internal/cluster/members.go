@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"sync"
@@ -41,8 +42,8 @@ func decodeMember(message []byte) (*member, error) {
 	if len(message) > maxMemberHead {
 		return nil, fmt.Errorf("%w: a member of %d bytes", ErrMessage, len(message))
 	}
-	if err := decodeLoose(message, m); err != nil {
-		return nil, err
+	if err := json.Unmarshal(message, m); err != nil { // another version may have more to say
+		return nil, fmt.Errorf("%w: %w", ErrMessage, err)
 	}
 	if !ValidID(m.ID) || len(m.Encoders) > 16 {
 		return nil, fmt.Errorf("%w: a member with impossible values", ErrMessage)

@@ -31,8 +31,12 @@ func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "segments are fetched with GET", http.StatusMethodNotAllowed)
 	default:
 		h.Set("Content-Type", "application/octet-stream")
-		h.Set("Content-Length", strconv.Itoa(len(a.before)+len(a.data)))
-		for _, b := range [][]byte{a.before, a.data} {
+		size := 0
+		for _, b := range a.fetched() {
+			size += len(b)
+		}
+		h.Set("Content-Length", strconv.Itoa(size))
+		for _, b := range a.fetched() {
 			if _, err := w.Write(b); err != nil {
 				return // the worker has gone
 			}

@@ -192,7 +192,7 @@ func (t *task) send(ctx context.Context, any bool) {
 	}
 	j := &job{
 		Stream: t.stream, Seq: seg.Seq, Start: seg.Start, Length: seg.Duration, Budget: max(time.Until(deadline), time.Millisecond),
-		Break: t.in.Before == nil, Before: len(t.beforeSeg), Size: len(seg.Data), Preset: o.opts.Preset, Thumbnail: t.thumbnail,
+		Break: t.in.Before == nil, Size: len(seg.Data), Preset: o.opts.Preset, Thumbnail: t.thumbnail,
 		Exclude: exclude[max(len(exclude)-maxExcluded, 0):],
 	}
 	for i, spec := range t.specs {
@@ -258,7 +258,7 @@ func (t *task) collect() {
 }
 
 func (t *task) collectFrom(a *attempt) {
-	for _, r := range a.take() {
+	for _, r := range a.unseen() {
 		switch {
 		case r.thumbnail != nil:
 			if t.thumbnail {

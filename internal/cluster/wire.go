@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,15 +9,19 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/livepeer/lpms/ffmpeg"
 )
 
 // ErrMessage is a message that is not what it should be.
 var ErrMessage = errors.New("cluster: malformed message")
 
-// A message is the length of its head, in 4 bytes big-endian, its head, which is JSON, and its
-// body, which is media. head must not be nil.
-func encode(head any, body ...[]byte) ([]byte, error) {
+// Messages are JSON. Where media comes with it, that is the body, and the JSON is in a header: so
+// media is handed over as it is, without a copy.
+
+// encode makes the JSON of a message.
+func encode(head any) ([]byte, error) {
 	h, err := json.Marshal(head)
 	if err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)
@@ -26,54 +29,32 @@ func encode(head any, body ...[]byte) ([]byte, error) {
 	if len(h) > maxHead {
 		return nil, fmt.Errorf("%w: its head has %d bytes, at most %d are allowed", ErrMessage, len(h), maxHead)
 	}
-	size := 4 + len(h)
-	for _, b := range body {
-		size += len(b)
-	}
-	m := make([]byte, 4, size)
-	binary.BigEndian.PutUint32(m, uint32(len(h)))
-	m = append(m, h...)
-	for _, b := range body {
-		m = append(m, b...)
-	}
-	return m, nil
+	return h, nil
 }
 
-// decode reads a message. The body is a part of it.
-func decode(message []byte, head any) (body []byte, err error) {
-	if len(message) < 4 {
-		return nil, fmt.Errorf("%w: %d bytes", ErrMessage, len(message))
+// decode reads the JSON of a message.
+func decode(text []byte, head any) error {
+	if len(text) > maxHead {
+		return fmt.Errorf("%w: a head of %d bytes", ErrMessage, len(text))
 	}
-	n := binary.BigEndian.Uint32(message)
-	rest := message[4:]
-	if n > maxHead || int(n) > len(rest) {
-		return nil, fmt.Errorf("%w: a head of %d bytes in %d", ErrMessage, n, len(message))
-	}
-	d := json.NewDecoder(bytes.NewReader(rest[:n]))
+	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(head); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMessage, err)
-	}
-	return rest[n:], nil
-}
-
-// decodeLoose reads what may come from another version: its head may have more in it.
-func decodeLoose(message []byte, head any) error {
-	if len(message) < 4 {
-		return fmt.Errorf("%w: %d bytes", ErrMessage, len(message))
-	}
-	n := binary.BigEndian.Uint32(message)
-	if int64(n) > int64(len(message)-4) {
-		return fmt.Errorf("%w: a head of %d bytes in %d", ErrMessage, n, len(message))
-	}
-	if err := json.Unmarshal(message[4:4+n], head); err != nil {
 		return fmt.Errorf("%w: %w", ErrMessage, err)
 	}
 	return nil
 }
 
-// job is what a worker is to do: the head of a message whose body is Before bytes of the segment
-// before, and the segment. The body is empty when it is to be fetched.
+// withMedia is a message whose body is media, which must not change afterwards.
+func withMedia(subject string, head any, media []byte) (*nats.Msg, error) {
+	h, err := encode(head)
+	if err != nil {
+		return nil, err
+	}
+	return &nats.Msg{Subject: subject, Header: nats.Header{headHeader: []string{string(h)}}, Data: media}, nil
+}
+
+// job is what a worker is to do. The body is the segment, or empty when that is to be fetched.
 type job struct {
 	ID     string        `json:"id"` // of this attempt; nobody can guess it
 	Stream string        `json:"stream"`
@@ -82,9 +63,10 @@ type job struct {
 	Length time.Duration `json:"length"`
 	// Budget is how much time is left for it when it is sent.
 	Budget time.Duration `json:"budget"`
-	// Break says that nothing goes on from the segment before. Otherwise what was made of that may
-	// be joined, and Before are so many bytes of it, if they are needed.
+	// Break says that nothing goes on from the segment before. Otherwise Lead is what is needed of
+	// it; when that is much, it is so many bytes (Before) in front of the segment that is fetched.
 	Break  bool   `json:"break,omitempty"`
+	Lead   []byte `json:"lead,omitempty"`
 	Before int    `json:"before,omitempty"`
 	Size   int    `json:"size"` // bytes of the segment
 	Fetch  bool   `json:"fetch,omitempty"`
@@ -97,25 +79,25 @@ type job struct {
 	Specs     []ffmpeg.Rendition `json:"specs"`
 }
 
-func decodeJob(message []byte) (j *job, body []byte, err error) {
+func decodeJob(m *nats.Msg) (j *job, err error) {
 	j = &job{}
-	body, err = decode(message, j)
+	err = decode([]byte(m.Header.Get(headHeader)), j)
 	switch {
 	case err != nil:
 	case !ValidID(j.ID), j.Size <= 0, j.Before < 0, j.Size > maxSegment, j.Before > maxSegment, j.Length <= 0, j.Budget <= 0,
 		len(j.Specs) == 0, len(j.Specs) > ffmpeg.MaxRenditions, len(j.Wanted) != len(j.Specs), len(j.Exclude) > maxExcluded,
-		!j.Fetch && len(body) != j.Before+j.Size, j.Fetch && len(body) != 0, j.URL != "" && !j.Fetch, len(j.URL) > maxURL:
+		!j.Fetch && (len(m.Data) != j.Size || j.Before != 0), j.Fetch && len(m.Data) != 0, j.URL != "" && !j.Fetch, len(j.URL) > maxURL:
 		err = fmt.Errorf("%w: a job with impossible numbers", ErrMessage)
 	}
 	if err != nil {
-		return j, nil, err
+		return j, err
 	}
 	for _, n := range j.Wanted {
 		if n < 0 || n >= ffmpeg.MaxRenditions {
-			return j, nil, fmt.Errorf("%w: rendition %d", ErrMessage, n)
+			return j, fmt.Errorf("%w: rendition %d", ErrMessage, n)
 		}
 	}
-	return j, body, nil
+	return j, nil
 }
 
 // kind of a report.
@@ -156,22 +138,23 @@ func (h *outputHead) output(data []byte) ffmpeg.Output {
 	return ffmpeg.Output{Data: data, Bytes: int64(len(data)), Media: h.Media, Start: h.Start, Duration: h.Duration, Info: h.Info}
 }
 
-func decodeReport(message []byte) (r *report, body []byte, err error) {
-	r = &report{}
-	body, err = decode(message, r)
-	switch {
-	case err != nil:
-		return nil, nil, err
-	case !ValidID(r.Job), !ValidID(r.Worker), r.Rendition >= ffmpeg.MaxRenditions, r.Part < 0, r.Part > maxSegment/minPart, r.Size < 0, r.Size > maxSegment, r.Took < 0:
-		return nil, nil, fmt.Errorf("%w: a report with impossible numbers", ErrMessage)
+func decodeReport(m *nats.Msg) (*report, error) {
+	r := &report{}
+	if err := decode([]byte(m.Header.Get(headHeader)), r); err != nil {
+		return nil, err
+	}
+	if !ValidID(r.Job) || !ValidID(r.Worker) || r.Rendition >= ffmpeg.MaxRenditions || r.Part < 0 || r.Part > maxSegment/minPart ||
+		r.Size < 0 || r.Size > maxSegment || r.Took < 0 {
+		return nil, fmt.Errorf("%w: a report with impossible numbers", ErrMessage)
 	}
 	r.Error = printable(r.Error, maxErrorText)
-	return r, body, nil
+	return r, nil
 }
 
-// receipt is what an origin answers to a worker's last report of a job.
+// receipt is what an origin answers to a worker's first and last report of a job.
 type receipt struct {
-	Missing []int `json:"missing,omitempty"` // renditions that were lost on the way
+	Unwanted bool  `json:"unwanted,omitempty"` // nobody waits for it
+	Missing  []int `json:"missing,omitempty"`  // renditions that were lost on the way
 }
 
 // order is what an origin tells a worker.
@@ -188,7 +171,10 @@ type fetch struct {
 }
 
 const (
+	// headHeader is the header that the JSON of a message with media is in.
+	headHeader   = "Lpms"
 	maxErrorText = 500
+	maxLead      = 100 << 10 // bytes of Lead; in JSON they are a third more
 	maxExcluded  = 8
 	maxURL       = 2200
 )

@@ -3,11 +3,11 @@ package cluster
 import (
 	"bytes"
 	"crypto/rand"
-	"encoding/binary"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/livepeer/lpms/ffmpeg"
@@ -18,20 +18,24 @@ const someID = "ABCDEFGHIJKL"
 
 func someJob() *job {
 	return &job{
-		ID: someID, Stream: "x", Seq: 7, Start: s, Length: 2 * s, Budget: s, Before: 2, Size: 3, Exclude: []string{someID}, Wanted: []int{1},
+		ID: someID, Stream: "x", Seq: 7, Start: s, Length: 2 * s, Budget: s, Lead: []byte("be"), Size: 3, Exclude: []string{someID}, Wanted: []int{1},
 		Specs: []ffmpeg.Rendition{{
 			Profile: ffmpeg.P144p30fps16x9, Audio: ffmpeg.ComponentOptions{Name: "aac", Opts: map[string]string{"b": "32k"}},
 		}},
 	}
 }
 
+// raw is a message as it may come.
+func raw(head string, body string) *nats.Msg {
+	return &nats.Msg{Header: nats.Header{headHeader: []string{head}}, Data: []byte(body)}
+}
+
 func TestJobOnTheWire(t *testing.T) {
-	m, err := encode(someJob(), []byte("be"), []byte("seg"))
+	m, err := withMedia("x", someJob(), []byte("seg"))
 	require.NoError(t, err)
-	got, body, err := decodeJob(m)
+	got, err := decodeJob(m)
 	require.NoError(t, err)
 	require.Equal(t, someJob(), got)
-	require.Equal(t, "beseg", string(body))
 
 	for name, spoil := range map[string]func(*job){
 		"no id":             func(j *job) { j.ID = "" },
@@ -40,8 +44,10 @@ func TestJobOnTheWire(t *testing.T) {
 		"less than nothing": func(j *job) { j.Before = -1 },
 		"too large":         func(j *job) { j.Size = maxSegment + 1 },
 		"not all there":     func(j *job) { j.Size = 4 },
-		"more than said":    func(j *job) { j.Before = 1 },
+		"more than said":    func(j *job) { j.Size = 2 },
+		"a lead in front":   func(j *job) { j.Before = 1 },
 		"both ways":         func(j *job) { j.Fetch = true },
+		"an idle address":   func(j *job) { j.URL = "http://x" },
 		"no time":           func(j *job) { j.Budget = 0 },
 		"no length":         func(j *job) { j.Length = -s },
 		"nothing wanted":    func(j *job) { j.Specs, j.Wanted = nil, nil },
@@ -52,20 +58,20 @@ func TestJobOnTheWire(t *testing.T) {
 	} {
 		j := someJob()
 		spoil(j)
-		m, err := encode(j, []byte("be"), []byte("seg"))
+		m, err := withMedia("x", j, []byte("seg"))
 		require.NoError(t, err)
-		_, _, err = decodeJob(m)
+		_, err = decodeJob(m)
 		require.ErrorIs(t, err, ErrMessage, name)
 	}
-	for name, m := range map[string][]byte{
-		"empty":           nil,
-		"short":           {0, 0, 0},
-		"a long head":     {0, 0, 0, 9, '{', '}'},
-		"a huge head":     {0xff, 0xff, 0xff, 0xff, '{', '}'},
-		"no JSON":         append([]byte{0, 0, 0, 2}, "[["...),
-		"something newer": append([]byte{0, 0, 0, 11}, `{"newer":1}`...),
+	for name, m := range map[string]*nats.Msg{
+		"empty":           {},
+		"no JSON":         raw("[[", ""),
+		"something newer": raw(`{"newer":1}`, ""),
+		"a huge head":     raw(strings.Repeat(" ", maxHead+1), ""),
 	} {
-		_, _, err := decodeJob(m)
+		_, err := decodeJob(m)
+		require.ErrorIs(t, err, ErrMessage, name)
+		_, err = decodeReport(m)
 		require.ErrorIs(t, err, ErrMessage, name)
 	}
 	_, err = encode(strings.Repeat("x", maxHead))
@@ -149,7 +155,7 @@ func TestMembers(t *testing.T) {
 
 	// What a later version says of itself is understood as far as it goes.
 	later := []byte(`{"protocol":3,"id":"` + someID + `","mood":"good","state":"dreaming"}`)
-	got, err := decodeMember(append(binary.BigEndian.AppendUint32(nil, uint32(len(later))), later...))
+	got, err := decodeMember(later)
 	require.NoError(t, err)
 	require.Equal(t, status.WorkerForeign, got.State)
 }
@@ -169,7 +175,7 @@ func TestParts(t *testing.T) {
 	}{{someID, 0, "ab"}, {other, 0, "AB"}, {someID, 1, "cd"}, {other, 1, "CD"}, {someID, 0, "ab"}, {someID, 2, "ef"}, {other, 2, "EF"}} {
 		a.report(part(p.worker, p.n, 6, p.body), []byte(p.body))
 	}
-	got := a.take()
+	got := a.unseen()
 	require.Len(t, got, 1)
 	require.Equal(t, "ABCDEF", string(got[0].out.Data), "parts of two workers are kept apart, and one begins anew")
 
@@ -190,7 +196,7 @@ func TestParts(t *testing.T) {
 	} {
 		a := newAttempt()
 		send(a)
-		rs := a.take()
+		rs := a.unseen()
 		require.NotEmpty(t, rs, name)
 		require.ErrorIs(t, rs[len(rs)-1].err, errGarbage, name)
 	}
@@ -210,18 +216,18 @@ func TestParts(t *testing.T) {
 		a.report(&report{Kind: kindTaken, Worker: someID}, nil)
 		a.report(&report{Kind: kindFailed, Worker: someID, Rendition: 1}, nil)
 	}
-	require.LessOrEqual(t, len(a.take()), 4*ffmpeg.MaxRenditions, "what nobody looks at does not grow")
+	require.LessOrEqual(t, len(a.unseen()), 4*ffmpeg.MaxRenditions, "what nobody looks at does not grow")
 	require.LessOrEqual(t, len(a.workers), 100)
 }
 
 func FuzzJob(f *testing.F) {
-	m, err := encode(someJob(), []byte("be"), []byte("seg"))
+	m, err := withMedia("x", someJob(), []byte("seg"))
 	require.NoError(f, err)
-	f.Add(m)
-	f.Add([]byte{0, 0, 0, 2, '{', '}'})
-	f.Fuzz(func(t *testing.T, m []byte) {
-		j, body, err := decodeJob(m)
-		if err == nil && (!j.Fetch && len(body) != j.Before+j.Size || len(j.Specs) != len(j.Wanted) || j.Budget <= 0) {
+	f.Add(m.Header.Get(headHeader), "seg")
+	f.Add("{}", "")
+	f.Fuzz(func(t *testing.T, head, body string) {
+		j, err := decodeJob(raw(head, body))
+		if err == nil && (!j.Fetch && len(body) != j.Size || len(j.Specs) != len(j.Wanted) || j.Budget <= 0) {
 			t.Fatalf("%+v with %d bytes", j, len(body))
 		}
 	})
@@ -233,21 +239,21 @@ func FuzzReports(f *testing.F) {
 		{Kind: kindPart, Size: 4, Output: &outputHead{}}, {Kind: kindThumbnail},
 	} {
 		r.Job, r.Worker = someID, someID
-		m, err := encode(r, []byte("body"))
+		m, err := encode(r)
 		require.NoError(f, err)
-		f.Add(m, m)
+		f.Add(string(m), string(m), "body")
 	}
-	f.Fuzz(func(t *testing.T, first, second []byte) {
-		a := newAttempt(nil, nil, []byte("x"), []int{0}, func() {})
-		for _, m := range [][]byte{first, second, first} {
-			if r, body, err := decodeReport(m); err == nil {
-				a.report(r, body)
+	f.Fuzz(func(t *testing.T, first, second, body string) {
+		a := newAttempt(newLink(NewOrigin(OriginOptions{}), &Server{}), nil, []byte("x"), []int{0}, func() {})
+		for _, head := range []string{first, second, first} {
+			if r, err := decodeReport(raw(head, body)); err == nil {
+				a.report(r, []byte(body))
 			}
-			if _, err := decodeMember(m); err != nil {
-				continue
+			if m, err := decodeMember([]byte(head)); err == nil && !ValidID(m.ID) {
+				t.Fatalf("%+v", m)
 			}
 		}
-		for _, r := range a.take() {
+		for _, r := range a.unseen() {
 			if r.err == nil && r.thumbnail == nil && len(r.out.Data) == 0 {
 				t.Fatal("an empty result")
 			}

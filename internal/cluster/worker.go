@@ -225,7 +225,7 @@ func (w *Worker) subscribe(nc *nats.Conn) error {
 // obey does what an origin says.
 func (w *Worker) obey(message []byte) {
 	var o order
-	if _, err := decode(message, &o); err != nil {
+	if err := decode(message, &o); err != nil {
 		return
 	}
 	w.mu.Lock()
