@@ -211,7 +211,7 @@ func TestNATSRoundTrip(t *testing.T) {
 	require.NoError(t, err)
 	defer session.Close()
 	require.Eventually(t, func() bool { return len(o.Workers()) == 1 && o.Engines()[0].Connected }, patience, 5*time.Millisecond)
-	for seq, size := range []int{100 << 10, 6<<20 + 1} {
+	for seq, size := range []int{100 << 10, 4<<20 + 1} {
 		var outs []string
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		seg := &stream.Segment{Seq: uint64(seq), Data: make([]byte, size), Duration: 2 * time.Second, Independent: true}
@@ -233,7 +233,7 @@ func TestNATSRefuses(t *testing.T) {
 		{"broadcaster", "$JS.API.STREAM.DELETE.LPMS1_JOBS", "lpms1.job.>"},
 		{"broadcaster", "$JS.API.CONSUMER.MSG.NEXT.LPMS1_JOBS.h264_live", "_INBOX.transcoder.>"},
 		{"broadcaster", "$JS.API.STREAM.CREATE.OTHER", ">"},
-		{"transcoder", "lpms1.job.h264.live.abcdefgh.x", "lpms1.res.*"},
+		{"transcoder", "lpms1.job.h264.live.abcdefgh.x", "lpms1.res.*.*"},
 		{"transcoder", "$JS.API.STREAM.MSG.GET.LPMS1_JOBS", "lpms1.job.>"},
 		{"transcoder", "lpms1.worker.abcdefgh", "_INBOX.>"},
 	} {

@@ -51,7 +51,7 @@ func newProcess(ctx context.Context, s *settings.Settings, metrics *admin.Metric
 	if s.Transcoder {
 		host, _ := os.Hostname() // without a name it has its id
 		p.worker = cluster.NewWorker(cluster.WorkerOptions{
-			Server: p.servers()[0], Name: host, Version: versionText(), Capacity: jobsAtOnce(s.Capacity),
+			Server: p.workerServer(), Name: host, Version: versionText(), Capacity: jobsAtOnce(s.Capacity),
 			Encoders: encoders, Preset: s.Preset, Accel: s.Accel, Device: s.Device, Infof: glog.Infof, Warnf: glog.Warningf,
 		})
 	}
@@ -118,32 +118,38 @@ func (p *process) ownCertificate() (tls.Certificate, error) {
 	return cert, nil
 }
 
-// servers are where the job queues are: for a broadcaster, each orchestrator has its own; a
-// transcoder serves the first of them that is there.
-func (p *process) servers() []cluster.Server {
+// servers are where a broadcaster finds job queues: each orchestrator has its own.
+func (p *process) servers() (all []cluster.Server) {
+	s := p.settings
+	if p.orchestrator != nil || len(s.NATSURL) > 0 {
+		return []cluster.Server{p.workerServer()}
+	}
+	for _, addr := range s.OrchAddr {
+		all = append(all, p.orchestrators(addr))
+	}
+	return all
+}
+
+// workerServer is where a transcoder finds jobs: the first orchestrator of the list that is there.
+func (p *process) workerServer() cluster.Server {
 	s := p.settings
 	switch {
 	case p.orchestrator != nil:
-		return []cluster.Server{p.orchestrator.Server()}
+		return p.orchestrator.Server()
 	case len(s.NATSURL) > 0:
-		return []cluster.Server{{Addrs: s.NATSURL, Secret: s.OrchSecret, External: true}}
+		return cluster.Server{Addrs: s.NATSURL, Secret: s.OrchSecret, External: true}
 	}
-	trust := func(addrs ...string) *tls.Config {
-		c := servicecert.ClientConfig(s.OrchFingerprints)
-		if host, _, _ := net.SplitHostPort(addrs[0]); len(addrs) == 1 && net.ParseIP(host) != nil {
-			c.ServerName = host // names are known without
-		}
-		return c
+	return p.orchestrators(s.OrchAddr...)
+}
+
+// orchestrators are those at these addresses, of which one is used at a time.
+func (p *process) orchestrators(addrs ...string) cluster.Server {
+	s := p.settings
+	trust := servicecert.ClientConfig(s.OrchFingerprints)
+	if host, _, _ := net.SplitHostPort(addrs[0]); len(addrs) == 1 && net.ParseIP(host) != nil {
+		trust.ServerName = host // names are known without
 	}
-	strict := len(s.OrchFingerprints) > 0
-	if !s.Broadcaster {
-		return []cluster.Server{{Addrs: s.OrchAddr, Secret: s.OrchSecret, TLS: trust(s.OrchAddr...), Strict: strict}}
-	}
-	var all []cluster.Server
-	for _, addr := range s.OrchAddr {
-		all = append(all, cluster.Server{Addrs: []string{addr}, Secret: s.OrchSecret, TLS: trust(addr), Strict: strict})
-	}
-	return all
+	return cluster.Server{Addrs: addrs, Secret: s.OrchSecret, TLS: trust, Strict: len(s.OrchFingerprints) > 0}
 }
 
 // roles are the functions that run until their context ends, or something fails. announce is

@@ -161,7 +161,7 @@ func (b *Backend) balance(now time.Time) {
 	busy := b.meter.Measure(now) / float64(machine.Cores())
 	full := true // segments that are late are so for want of room
 	if w := b.opts.Workers; w != nil {
-		busy = w.Busy()
+		busy = max(busy, w.Busy()) // what they cannot do may be done here
 		full = busy > 0.9
 	}
 	shows := b.all()

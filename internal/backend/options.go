@@ -77,10 +77,10 @@ type Workers interface {
 	Busy() float64
 	// Parallel is that of transcoder.Options.
 	Parallel() int
-	// Attach is called once, before all else: local transcodes in this process, if workers want
-	// that, and thumbnail takes a JPEG of a stream now and then.
 	// ServeHTTP gives workers segments, under cluster.SegmentPath.
 	http.Handler
+	// Attach is called once, before all else: local transcodes in this process, if workers want
+	// that, and thumbnail takes a JPEG of a stream now and then.
 	Attach(local transcoder.Engine, thumbnail func(stream string, jpeg []byte))
 }
 

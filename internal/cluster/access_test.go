@@ -68,18 +68,18 @@ func TestAccess(t *testing.T) {
 		{
 			role:    cluster.Broadcaster,
 			may:     []string{"lpms1.job.h264.live." + me + ".x", "lpms1.worker." + other, "lpms.hello"},
-			mayHear: []string{"lpms1.res." + me, "lpms1.get." + me, "lpms.member.*", "_INBOX.broadcaster." + me + ".>"},
+			mayHear: []string{"lpms1.res." + me + ".*", "lpms1.get." + me, "lpms.member.*", "_INBOX.broadcaster." + me + ".>"},
 			mayNot: []string{"lpms1.job.h264.live." + other + ".x", "lpms1.res." + me, "lpms.member." + me, "$JS.API.STREAM.DELETE.LPMS1_JOBS",
 				"$JS.API.CONSUMER.MSG.NEXT.LPMS1_JOBS.h264_live", "$JS.API.STREAM.MSG.GET.LPMS1_JOBS", "$JS.ACK.LPMS1_JOBS.h264_live.1", "_INBOX.transcoder." + other + ".x", "$SYS.REQ.SERVER.PING"},
-			mayNotHear: []string{">", "lpms1.res." + other, "lpms1.res.*", "lpms1.get.*", "lpms1.job.>", "_INBOX.>", "_INBOX.broadcaster." + other + ".>", "lpms1.worker.>", "$SYS.>", "$JS.>"},
+			mayNotHear: []string{">", "lpms1.res." + other + ".*", "lpms1.res.*.*", "lpms1.res.>", "lpms1.get.*", "lpms1.job.>", "_INBOX.>", "_INBOX.broadcaster." + other + ".>", "lpms1.worker.>", "$SYS.>", "$JS.>"},
 		},
 		{
 			role:    cluster.Transcoder,
-			may:     []string{"lpms1.res." + other, "lpms1.get." + other, "lpms.member." + me, "$JS.API.CONSUMER.MSG.NEXT.LPMS1_JOBS.h264_live"},
+			may:     []string{"lpms1.res." + other + "." + me, "lpms1.get." + other, "lpms.member." + me, "$JS.API.CONSUMER.MSG.NEXT.LPMS1_JOBS.h264_live"},
 			mayHear: []string{"lpms1.worker." + me, "lpms.hello", "_INBOX.transcoder." + me + ".>"},
-			mayNot: []string{"lpms1.job.h264.live." + me + ".x", "lpms.member." + other, "lpms1.worker." + other, "lpms.hello", "$JS.API.STREAM.DELETE.LPMS1_JOBS",
+			mayNot: []string{"lpms1.job.h264.live." + me + ".x", "lpms1.res." + me + "." + other, "lpms.member." + other, "lpms1.worker." + other, "lpms.hello", "$JS.API.STREAM.DELETE.LPMS1_JOBS",
 				"$JS.API.STREAM.PURGE.LPMS1_JOBS", "$JS.API.STREAM.MSG.GET.LPMS1_JOBS", "$JS.API.CONSUMER.CREATE.LPMS1_JOBS.x", "$JS.API.CONSUMER.DELETE.LPMS1_JOBS.h264_live"},
-			mayNotHear: []string{">", "lpms1.job.>", "lpms1.res.>", "lpms1.res." + other, "lpms1.worker." + other, "_INBOX.>", "_INBOX.transcoder." + other + ".>", "lpms.member.*", "$SYS.>"},
+			mayNotHear: []string{">", "lpms1.job.>", "lpms1.res.>", "lpms1.res." + other + ".*", "lpms1.worker." + other, "_INBOX.>", "_INBOX.transcoder." + other + ".>", "lpms.member.*", "$SYS.>"},
 		},
 	} {
 		t.Run(string(c.role), func(t *testing.T) {

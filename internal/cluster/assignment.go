@@ -25,6 +25,8 @@ type assignment struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
+	idle bool // the work is done; guarded by Worker.mu
+
 	mu   sync.Mutex
 	made map[int]ffmpeg.Output // by the number in the ladder
 }
@@ -35,7 +37,9 @@ func (w *Worker) begin(ctx context.Context, nc *nats.Conn, m *nats.Msg) *assignm
 	a := &assignment{worker: w, nc: nc, job: j, body: m.Data, origin: originOf(m.Subject), ack: m.Reply, made: make(map[int]ffmpeg.Output)}
 	switch {
 	case err != nil || a.origin == "":
-		w.opts.Warnf("a job is refused (%s): %v", printable(m.Subject, maxErrorText), err)
+		if w.complaints.now() {
+			w.opts.Warnf("a job is refused (%s): %v", printable(m.Subject, maxErrorText), err)
+		}
 		a.tell("+TERM")
 		if a.origin != "" && ValidID(j.ID) {
 			a.report(&report{Kind: kindFailed, Rendition: -1, Error: fmt.Sprint(err), Retryable: true}, nil)
@@ -64,6 +68,7 @@ func (a *assignment) run(free func()) {
 	defer announcing.Wait()
 	took := time.Since(began)
 	cause := context.Cause(a.ctx)
+	a.worker.made(a)
 	free()
 	last := &report{Kind: kindDone, Took: took}
 	if err != nil {
@@ -99,6 +104,13 @@ func (a *assignment) announce() {
 	case err == nil && answer.Unwanted:
 		a.cancel(errUnwanted)
 	}
+}
+
+// made notes that a job has its results, which wait to be confirmed.
+func (w *Worker) made(a *assignment) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a.idle = true
 }
 
 // count ends a job.
@@ -220,6 +232,9 @@ func (a *assignment) deliver(i int, out ffmpeg.Output) {
 	if a.ctx.Err() != nil || i < 0 || i >= len(a.job.Wanted) {
 		return
 	}
+	if out.Err == nil && len(out.Data) == 0 {
+		out.Err = errNothing
+	}
 	i = a.job.Wanted[i]
 	a.mu.Lock()
 	_, again := a.made[i]
@@ -255,7 +270,7 @@ func (a *assignment) report(r *report, media []byte) {
 
 func (a *assignment) message(r *report, media []byte) (*nats.Msg, error) {
 	r.Job, r.Worker, r.Error = a.job.ID, a.worker.id, printable(r.Error, maxErrorText)
-	return withMedia(resultPrefix+a.origin, r, media)
+	return withMedia(resultPrefix+a.origin+"."+a.worker.id, r, media)
 }
 
 // tell answers the queue.
@@ -269,7 +284,9 @@ const (
 // fetch gets a segment that is too large for its job from the origin.
 func (a *assignment) fetch(ctx context.Context) error {
 	if a.job.URL != "" {
-		body, err := a.worker.download(ctx, a.job)
+		part, cancel := context.WithTimeout(ctx, a.job.Budget/3) // there is another way
+		body, err := a.worker.download(part, a.job)
+		cancel()
 		if err == nil {
 			a.body = body
 			return nil

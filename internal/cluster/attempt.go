@@ -1,17 +1,12 @@
 package cluster
 
 import (
-	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
-
-	"github.com/nats-io/nats.go"
 
 	"github.com/livepeer/lpms/ffmpeg"
 )
@@ -21,9 +16,8 @@ import (
 type attempt struct {
 	id           string
 	link         *link
-	before, data []byte // what workers may fetch
-	wanted       []int  // numbers of renditions
-	sent         time.Time
+	before, data []byte        // what workers may fetch
+	wanted       []int         // numbers of renditions
 	news         func()        // wakes up the task
 	forgotten    chan struct{} // one token: put it into the queue again
 
@@ -37,9 +31,9 @@ type attempt struct {
 	refused  error     // the last answer of a queue that did not take the job
 	hopeless bool      // no other worker can do better
 	results  []result  // that were not looked at
-	partial  map[partKey][]byte
+	partial  map[partKey]*assembly
 	got      map[partKey]bool // what came completely, or failed; as many as there are results
-	bytes    int              // of results so far
+	bytes    int              // of partial and results
 }
 
 // result is what a worker made.
@@ -52,6 +46,12 @@ type result struct {
 	summary   *ffmpeg.TSSummary // of out, once it was looked at
 }
 
+// assembly is a rendition of which more parts are to come.
+type assembly struct {
+	data []byte
+	next int // part
+}
+
 type partKey struct {
 	worker    string
 	rendition int
@@ -59,83 +59,9 @@ type partKey struct {
 
 func newAttempt(l *link, before, data []byte, wanted []int, news func()) *attempt {
 	return &attempt{
-		id: rand.Text(), link: l, before: before, data: data, wanted: wanted, sent: time.Now(), news: news,
-		forgotten: make(chan struct{}, 1), partial: make(map[partKey][]byte), got: make(map[partKey]bool),
+		id: rand.Text(), link: l, before: before, data: data, wanted: wanted, news: news,
+		forgotten: make(chan struct{}, 1), partial: make(map[partKey]*assembly), got: make(map[partKey]bool),
 	}
-}
-
-// put puts the job into the queue. It tries until the queue has it, or ctx ends: the queue knows
-// what it has already. A queue that is full makes the stream wait.
-func (a *attempt) put(ctx context.Context, subject string, j *job) error {
-	if base := a.link.origin.opts.SegmentURL; base != "" {
-		j.URL = base + SegmentPath + a.id
-	}
-	if len(a.before) > maxLead {
-		j.Before = len(a.before)
-	} else {
-		j.Lead = a.before
-	}
-	j.Fetch = j.URL != "" || j.Before > 0 || len(a.data) > a.link.inlineSize()
-	var body []byte
-	if !j.Fetch {
-		body = a.data
-	}
-	m, err := withMedia(subject, j, body)
-	if err != nil {
-		return err
-	}
-	m.Header.Set(messageID, a.id)
-	for {
-		err := request(ctx, a.link.conn(), m)
-		if err == nil || ctx.Err() != nil || errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrConnectionClosed) {
-			return err
-		}
-		a.link.lookAgain()
-		a.mu.Lock()
-		a.refused = err
-		a.mu.Unlock()
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(putRetry):
-		}
-	}
-}
-
-// fetched is what a worker gets that fetches the segment.
-func (a *attempt) fetched() [][]byte {
-	if len(a.before) > maxLead {
-		return [][]byte{a.before, a.data}
-	}
-	return [][]byte{a.data}
-}
-
-const (
-	putTimeout = time.Second
-	putRetry   = 150 * time.Millisecond
-)
-
-// request publishes to JetStream and waits for its answer.
-func request(ctx context.Context, nc *nats.Conn, m *nats.Msg) error {
-	ctx, cancel := context.WithTimeout(ctx, putTimeout)
-	defer cancel()
-	reply, err := nc.RequestMsgWithContext(ctx, m)
-	if err != nil {
-		return err
-	}
-	var answer struct {
-		Error *struct {
-			Code        int    `json:"err_code"`
-			Description string `json:"description"`
-		} `json:"error"`
-	}
-	if err := json.Unmarshal(reply.Data, &answer); err != nil {
-		return fmt.Errorf("%w: the answer of the job queue", ErrMessage)
-	}
-	if answer.Error != nil {
-		return errors.New(printable(answer.Error.Description, maxErrorText) + " (" + strconv.Itoa(answer.Error.Code) + ")")
-	}
-	return nil
 }
 
 // report takes what a worker says.
@@ -145,7 +71,7 @@ func (a *attempt) report(r *report, body []byte) {
 	if a.over {
 		return
 	}
-	a.take(r.Worker)
+	a.take(r)
 	switch r.Kind {
 	case kindTaken: // which may be overtaken by what comes of it
 	case kindPart:
@@ -176,46 +102,68 @@ const maxThumbnail = 256 << 10
 func isJPEG(b []byte) bool { return len(b) > 3 && b[0] == 0xff && b[1] == 0xd8 && b[2] == 0xff }
 
 // take notes who has the job. The caller holds mu.
-func (a *attempt) take(worker string) {
-	if slices.Contains(a.workers, worker) {
+func (a *attempt) take(r *report) {
+	known := slices.Contains(a.workers, r.Worker)
+	if known && r.Kind != kindTaken {
 		return
 	}
-	a.worker, a.taken = worker, time.Now()
-	a.workers = append(a.workers, worker)
+	a.worker, a.taken = r.Worker, time.Now()
+	if known {
+		return
+	}
+	a.workers = append(a.workers, r.Worker)
 	if len(a.workers) > takerLimit {
 		a.over, a.hopeless = true, true
 		a.err = fmt.Errorf("cluster: %d workers have begun with it, and none has come to its end", takerLimit)
-		a.link.order(worker, order{Cancel: a.id})
 	}
 }
 
-// part takes a part of a rendition, and reports whether that is complete. The caller holds mu.
+// part takes a part of a rendition, and reports whether there is a result to look at. Parts that do
+// not go on from those that are there were sent twice, or follow a lost one: the worker will be told
+// what is missing. The caller holds mu.
 func (a *attempt) part(r *report, body []byte) bool {
 	key := partKey{r.Worker, r.Rendition}
-	have := a.partial[key]
-	a.bytes += len(body)
-	switch {
-	case r.Rendition < 0, a.bytes > maxResults, len(have)+len(body) > r.Size, len(body) == 0, len(a.partial) > 4*ffmpeg.MaxRenditions:
-		a.add(result{rendition: r.Rendition, worker: r.Worker, err: fmt.Errorf("%w: parts that do not fit", errGarbage)})
+	if r.Rendition < 0 || len(body) == 0 || r.Output == nil {
+		a.add(result{rendition: r.Rendition, worker: r.Worker, err: garbage("a part of nothing")})
 		return true
-	case r.Part == 0 && len(body) == r.Size: // the usual case: nothing to copy
-		have = body
-	case r.Part == 0: // a worker that was given the job again begins anew
-		have = append(make([]byte, 0, len(body)), body...)
-	default:
-		have = append(have, body...)
 	}
-	if len(have) < r.Size {
-		a.partial[key] = have
+	if r.Part == 0 { // also of a worker that begins anew
+		a.drop(key)
+		a.partial[key] = &assembly{}
+	}
+	have := a.partial[key]
+	switch {
+	case have == nil, r.Part != have.next, a.got[key]:
+		return false
+	case len(have.data)+len(body) > r.Size, a.bytes+len(body) > maxResults, len(a.partial) > 4*ffmpeg.MaxRenditions:
+		a.drop(key)
+		a.add(result{rendition: r.Rendition, worker: r.Worker, err: garbage("more than was said, or than can be")})
+		return true
+	}
+	a.bytes += len(body)
+	have.next++
+	switch {
+	case len(body) == r.Size: // the usual case: nothing to copy
+		have.data = body
+	case have.data == nil:
+		have.data = slices.Clone(body)
+	default:
+		have.data = append(have.data, body...)
+	}
+	if len(have.data) < r.Size {
 		return false
 	}
 	delete(a.partial, key)
-	if r.Output == nil {
-		a.add(result{rendition: r.Rendition, worker: r.Worker, err: fmt.Errorf("%w: no description", errGarbage)})
-		return true
-	}
-	a.add(result{rendition: r.Rendition, worker: r.Worker, out: r.Output.output(have)})
+	a.add(result{rendition: r.Rendition, worker: r.Worker, out: r.Output.output(have.data)})
 	return true
+}
+
+// drop forgets what has come of a rendition. The caller holds mu.
+func (a *attempt) drop(key partKey) {
+	if have := a.partial[key]; have != nil {
+		a.bytes -= len(have.data)
+		delete(a.partial, key)
+	}
 }
 
 // add keeps a result to be looked at. The caller holds mu.
@@ -231,6 +179,9 @@ func (a *attempt) unseen() (rs []result) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	rs, a.results = a.results, nil
+	for _, r := range rs {
+		a.bytes -= len(r.out.Data)
+	}
 	return rs
 }
 
@@ -273,36 +224,6 @@ func (a *attempt) fail(err error) {
 	a.over, a.err = true, err
 	a.mu.Unlock()
 	a.news()
-}
-
-// hold puts the job into the queue, and once more whenever the queue may have forgotten it: one
-// that has not knows it by its id. It returns when ctx ends.
-func (a *attempt) hold(ctx context.Context, subject string, j *job) {
-	for {
-		if err := a.put(ctx, subject, j); err != nil {
-			if ctx.Err() == nil {
-				a.fail(err)
-			}
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-a.forgotten:
-		}
-	}
-}
-
-// forget says that the queue may have forgotten the job. What a worker has needs no queue.
-func (a *attempt) forget() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.worker == "" && !a.over {
-		select {
-		case a.forgotten <- struct{}{}:
-		default:
-		}
-	}
 }
 
 // WorkerError is why a worker could not make a segment, in its words.

@@ -21,7 +21,7 @@ func TestRoundTrip(t *testing.T) {
 	o, _ := startOrigin(t, addr, cluster.OriginOptions{})
 	awaitWorkers(t, o, 1)
 	s := open(t, o, "x", "a", "b")
-	for seq, size := range []int{1, 100 << 10, 1 << 20, 6<<20 + 1, 20 << 20} {
+	for seq, size := range []int{1, 100 << 10, 1 << 20, 4<<20 + 1, 20 << 20} {
 		m := transcode(t, s, segment(uint64(seq), size))
 		require.NoError(t, m.err, "%d bytes", size)
 		require.Len(t, m.outs, 2)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -88,8 +89,8 @@ const (
 	pingsOut      = 2
 	// unsent is how much is kept for a server that is away, in bytes.
 	unsent = 32 << 20
-	// flushTimeout is how long a server may take nothing.
-	flushTimeout = 10 * time.Second
+	// flushTimeout is how long a server may be at one message: 4 MiB in that is 7 Mbit/s.
+	flushTimeout = 5 * time.Second
 )
 
 // hooks are told what becomes of a connection, by goroutines of nats.go.
@@ -97,6 +98,7 @@ type hooks struct {
 	connected func() // again
 	lost      func(error)
 	closed    func(error) // for good
+	complaint func(error) // of the server, or of too many messages: something did not arrive
 }
 
 func (s *Server) options(role Role, id string, h hooks) nats.Options {
@@ -132,8 +134,7 @@ func (s *Server) options(role Role, id string, h hooks) nats.Options {
 	o.ReconnectedCB = func(*nats.Conn) { h.connected() }
 	o.DisconnectedErrCB = func(_ *nats.Conn, err error) { h.lost(err) }
 	o.ClosedCB = func(nc *nats.Conn) { h.closed(explain(nc.LastError())) }
-	// Slow consumers and forbidden subjects are found out by what does not come.
-	o.AsyncErrorCB = func(_ *nats.Conn, _ *nats.Subscription, err error) {}
+	o.AsyncErrorCB = func(_ *nats.Conn, _ *nats.Subscription, err error) { h.complaint(err) }
 	return o
 }
 
@@ -180,6 +181,22 @@ func (s *Server) reason(ctx context.Context, otherwise error) error {
 		conn.Close()
 	}
 	return otherwise
+}
+
+// seldom lets through one message in ten seconds: what goes wrong once goes wrong often.
+type seldom struct {
+	mu   sync.Mutex
+	last time.Time
+}
+
+func (s *seldom) now() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.last) < 10*time.Second {
+		return false
+	}
+	s.last = time.Now()
+	return true
 }
 
 // explain makes errors of nats.go ones that say what to do.

@@ -12,12 +12,17 @@ import (
 	"github.com/livepeer/lpms/internal/status"
 )
 
+// maxOrders is how many orders to workers may wait.
+const maxOrders = 256
+
 // link is an origin's connection to one job queue.
 type link struct {
-	origin  *Origin
-	server  *Server
-	members *members
-	missing chan struct{} // one token: see whether the queue is there
+	origin     *Origin
+	server     *Server
+	members    *members
+	complaints seldom
+	missing    chan struct{}  // one token: see whether the queue is there
+	orders     chan *nats.Msg // that wait to be sent
 
 	mu  sync.Mutex
 	nc  *nats.Conn // nil before the first time
@@ -26,11 +31,35 @@ type link struct {
 }
 
 func newLink(o *Origin, s *Server) *link {
-	return &link{origin: o, server: s, members: newMembers(), missing: make(chan struct{}, 1), err: errors.New("not connected yet")}
+	return &link{origin: o, server: s, members: newMembers(), missing: make(chan struct{}, 1), orders: make(chan *nats.Msg, maxOrders), err: errors.New("not connected yet")}
 }
 
-// run connects and stays connected until ctx ends. The error is final.
+// run connects, and stays connected until ctx ends. The error is final: it says that there is no
+// queue to begin with. One that was there, or is beside others, is tried again.
 func (l *link) run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		err := l.connect(ctx)
+		if err == nil || ctx.Err() != nil {
+			return nil
+		}
+		l.set(nil, false, err)
+		if final(err) && !l.origin.hasBeenUp() {
+			return err
+		}
+		l.origin.opts.Warnf("no job queue at %s: %v; it is tried again in %v", l.server, err, refusedRetry)
+		select {
+		case <-ctx.Done():
+		case <-time.After(refusedRetry):
+		}
+	}
+	return nil
+}
+
+// refusedRetry is how long a server is left alone that does not want us.
+const refusedRetry = 10 * time.Second
+
+// connect connects, and stays connected until ctx ends, or the connection does for good.
+func (l *link) connect(ctx context.Context) error {
 	warn := l.origin.opts.Warnf
 	closed := make(chan error, 1)
 	again := make(chan struct{}, 1)
@@ -46,14 +75,16 @@ func (l *link) run(ctx context.Context) error {
 			warn("the connection to %s is lost: %v; it is tried again", l.server, err)
 		},
 		closed: func(err error) { closed <- err },
+		complaint: func(err error) {
+			if l.complaints.now() {
+				warn("%s: %v", l.server, err)
+			}
+		},
 	}, func(err error) {
 		l.set(nil, false, err)
 		warn("no job queue at %s yet: %v; it is tried again every second", l.server, err)
 	})
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
 		return err
 	}
 	defer nc.Close()
@@ -61,28 +92,33 @@ func (l *link) run(ctx context.Context) error {
 		return err
 	}
 	unusable := make(chan error, 1)
-	var making sync.WaitGroup
+	var helpers sync.WaitGroup
 	during, stop := context.WithCancel(ctx)
 	defer func() {
 		stop()
-		making.Wait()
+		helpers.Wait()
 	}()
 	if l.server.External {
-		making.Go(func() { unusable <- l.makeQueue(during, nc) })
+		helpers.Go(func() { unusable <- l.makeQueue(during, nc) })
 	}
+	helpers.Go(func() { l.sendOrders(during, nc) })
 	l.begin(nc)
 	l.origin.opts.Infof("connected to the job queue at %s", l.server)
+	return l.keep(ctx, nc, closed, unusable, again)
+}
+
+// keep looks after a connection.
+func (l *link) keep(ctx context.Context, nc *nats.Conn, closed, unusable <-chan error, again <-chan struct{}) error {
 	tick := time.NewTicker(memberInterval / 2)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			l.set(nc, false, context.Cause(ctx))
-			_ = nc.FlushTimeout(time.Second) // cancelled jobs
 			return nil
 		case err := <-closed:
 			if err == nil {
-				err = errors.New("closed")
+				err = nats.ErrConnectionClosed
 			}
 			return fmt.Errorf("%s: %w", l.server, err)
 		case err := <-unusable:
@@ -97,7 +133,7 @@ func (l *link) run(ctx context.Context) error {
 			}
 		case now := <-tick.C:
 			for _, news := range l.members.expire(now) {
-				warn("%s", news)
+				l.origin.opts.Warnf("%s", news)
 			}
 		}
 	}
@@ -105,7 +141,7 @@ func (l *link) run(ctx context.Context) error {
 
 func (l *link) subscribe(nc *nats.Conn) error {
 	o := l.origin
-	results, err := nc.Subscribe(resultPrefix+o.id, func(m *nats.Msg) { l.report(m) })
+	results, err := nc.Subscribe(resultPrefix+o.id+".*", func(m *nats.Msg) { l.report(m) })
 	if err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
@@ -132,6 +168,7 @@ func (l *link) lookAgain() {
 // begin makes the link usable after it was connected.
 func (l *link) begin(nc *nats.Conn) {
 	l.set(nc, true, nil)
+	l.origin.noteUp()
 	l.lookAgain()
 	_ = nc.Publish(helloSubject, nil) // workers speak once a second anyway
 }
@@ -191,7 +228,7 @@ func (l *link) set(nc *nats.Conn, up bool, err error) {
 func (l *link) isUp() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.up
+	return l.up && l.nc != nil && l.nc.IsConnected()
 }
 
 func (l *link) conn() *nats.Conn {
@@ -213,8 +250,13 @@ func (l *link) status() status.Engine {
 // report takes what a worker says, and answers to its first and last word of a job.
 func (l *link) report(m *nats.Msg) {
 	r, err := decodeReport(m)
+	if err == nil && m.Subject != resultPrefix+l.origin.id+"."+r.Worker {
+		err = fmt.Errorf("%w: a worker that says it is another one", ErrMessage)
+	}
 	if err != nil {
-		l.origin.opts.Warnf("a message at %s is refused: %v", l.server, err)
+		if l.complaints.now() {
+			l.origin.opts.Warnf("a message at %s is refused: %v", l.server, err)
+		}
 		return
 	}
 	var answer receipt
@@ -226,23 +268,45 @@ func (l *link) report(m *nats.Msg) {
 	} else {
 		answer.Unwanted = true
 	}
-	if text, err := encode(answer); err == nil && m.Reply != "" {
+	if text, err := encode(answer); err == nil && isInbox(m.Reply) {
 		_ = m.Respond(text) // if it is lost, the worker asks again
 	}
 }
 
-// order tells a worker something. That it may be lost is fine.
+// order tells a worker something, soon. That it may be lost is fine. It does not block.
 func (l *link) order(worker string, o order) {
-	nc := l.conn()
-	if m, err := encode(o); err == nil && nc != nil && ValidID(worker) {
-		_ = nc.Publish(workerPrefix+worker, m)
+	m, err := encode(o)
+	if err != nil || !ValidID(worker) {
+		return
+	}
+	select {
+	case l.orders <- &nats.Msg{Subject: workerPrefix + worker, Data: m}:
+	default:
+	}
+}
+
+// sendOrders sends them, until ctx ends and there are none.
+func (l *link) sendOrders(ctx context.Context, nc *nats.Conn) {
+	for {
+		select {
+		case m := <-l.orders:
+			_ = nc.PublishMsg(m)
+			continue
+		default:
+		}
+		select {
+		case m := <-l.orders:
+			_ = nc.PublishMsg(m)
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
 // serve gives a worker a part of a segment that is too large for its job.
 func (l *link) serve(m *nats.Msg) {
 	var f fetch
-	if err := decode(m.Data, &f); err != nil || m.Reply == "" {
+	if err := decode(m.Data, &f); err != nil || !isInbox(m.Reply) {
 		return
 	}
 	a := l.origin.find(f.Job)
@@ -268,8 +332,5 @@ func partSize(nc *nats.Conn) int {
 	return int(max(min(nc.MaxPayload()-messageRoom, maxPart), minPart))
 }
 
-// messageRoom is for what travels beside media in a message.
+// messageRoom is for what travels beside a part in its message.
 const messageRoom = 16 << 10
-
-// inlineSize is how large a job may be to travel with its segment.
-func (l *link) inlineSize() int { return int(min(l.conn().MaxPayload()-messageRoom, maxInline)) }

@@ -219,6 +219,9 @@ func (ms *members) refuse(id string, now time.Time) (bench time.Duration, name s
 	if now.Before(k.benched) {
 		return 0, k.String()
 	}
+	if now.Sub(k.benched) > longBench { // it has done well since
+		k.bench = 0
+	}
 	k.bench = min(max(2*k.bench, firstBench), longBench)
 	k.benched = now.Add(k.bench)
 	ms.change()

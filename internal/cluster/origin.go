@@ -54,8 +54,13 @@ type Origin struct {
 
 	mu       sync.Mutex
 	attempts map[string]*attempt // by the id of the job
-	tokens   float64             // second attempts that may be made now
-	nobody   map[need]time.Time  // since when no worker is there for it
+	wasUp    bool                // a queue was there
+	closed   bool                // Run has returned
+	puts     sync.WaitGroup      // of attempts; none is added once closed
+	halted   context.Context     // of puts
+	halt     context.CancelFunc
+	tokens   float64            // second attempts that may be made now
+	nobody   map[need]time.Time // since when no worker is there for it
 	thumb    func(stream string, jpeg []byte)
 }
 
@@ -72,6 +77,7 @@ func NewOrigin(o OriginOptions) *Origin {
 		o.Warnf = nobody
 	}
 	origin := &Origin{opts: o, id: rand.Text(), attempts: make(map[string]*attempt), tokens: maxTokens, nobody: make(map[need]time.Time)}
+	origin.halted, origin.halt = context.WithCancel(context.Background()) // Run ends it
 	for i := range o.Servers {
 		origin.links = append(origin.links, newLink(origin, &origin.opts.Servers[i]))
 	}
@@ -88,8 +94,8 @@ func (o *Origin) Attach(local transcoder.Engine, thumbnail func(stream string, j
 }
 
 // Run connects to the job queues until ctx ends, and returns nil then. A queue that is not there is
-// waited for. It returns at once when it must not go on: ErrSecret, ErrServer, or a certificate
-// that is not trusted.
+// waited for. It returns at once when there is none to begin with: ErrSecret, ErrServer, or a certificate
+// that is not trusted. Once there was one, all of that is tried again.
 func (o *Origin) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -102,6 +108,11 @@ func (o *Origin) Run(ctx context.Context) error {
 		})
 	}
 	wg.Wait()
+	o.mu.Lock()
+	o.closed = true
+	o.mu.Unlock()
+	o.halt()
+	o.puts.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -161,6 +172,9 @@ func (e *engine) Open(name string, renditions []ffmpeg.Rendition) (transcoder.Se
 	if len(renditions) == 0 || len(renditions) > ffmpeg.MaxRenditions {
 		return nil, fmt.Errorf("cluster: %d renditions, at most %d can be made", len(renditions), ffmpeg.MaxRenditions)
 	}
+	if err := portable(renditions); err != nil {
+		return nil, err
+	}
 	return &session{
 		origin: e.origin, stream: name, specs: renditions,
 		lane: lane{need: needOf(renditions, e.origin.opts.Accel), pushed: e.pushed},
@@ -173,6 +187,34 @@ const (
 	maxTokens = 4
 	tokenPart = 0.1
 )
+
+func (o *Origin) noteUp() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.wasUp = true
+}
+
+func (o *Origin) hasBeenUp() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.wasUp
+}
+
+// put runs f, which puts a job into a queue, beside the task: a connection that hangs may hold it up for
+// longer than the task waits. Run waits for it.
+func (o *Origin) put(ctx context.Context, f func(context.Context)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return
+	}
+	o.puts.Go(func() {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(o.halted, cancel)()
+		f(ctx)
+	})
+}
 
 func (o *Origin) takeToken() bool {
 	o.mu.Lock()

@@ -12,7 +12,7 @@ const Protocol = 1
 // The names in NATS. Tokens in angle brackets:
 //
 //	lpms1.job.<need>.<lane>.<origin>.<stream>   a job, kept by the stream LPMS1_JOBS
-//	lpms1.res.<origin>                          what workers tell an origin: taken, results, failures
+//	lpms1.res.<origin>.<worker>                 what a worker tells an origin: taken, results, failures
 //	lpms1.get.<origin>                          a worker asks for the bytes of a large segment
 //	lpms1.worker.<worker>                       an origin tells a worker: cancel, bench
 //	lpms.member.<worker>                        a worker says how it is, once a second
@@ -47,8 +47,11 @@ const (
 	// A worker says that it goes on every progressInterval.
 	ackWait          = time.Second
 	progressInterval = 200 * time.Millisecond
-	// jobAge is how long a job may stay in the queue. Live work is of no use any more then.
-	jobAge = 15 * time.Second
+	// jobAge is how long a job may stay in the queue: longer than nearly all segments have time.
+	// One that nobody waits for any more ends when a worker begins with it.
+	jobAge = 2 * time.Minute
+	// maxBudget is how long a worker is at a job at the most.
+	maxBudget = 5 * time.Minute
 	// memberInterval is how often a worker says how it is; memberTimeout is how long it may be
 	// silent before it counts as gone.
 	memberInterval = time.Second
@@ -63,11 +66,11 @@ const (
 	MaxPayload = 8 << 20
 	// maxInline is how large a segment travels in its job. A larger one is fetched from the origin
 	// in parts, as are all when the server takes less.
-	maxInline  = 6 << 20
+	maxInline  = 4 << 20
 	maxPart    = 1 << 20
 	minPart    = 4 << 10
-	maxHead    = 256 << 10 // of a message: everything but media
-	maxSegment = 64 << 20  // that of lpms: media of a job, and of one result
+	maxHead    = 60 << 10 // of a message: everything but media; JetStream takes 64 KiB of headers
+	maxSegment = 64 << 20 // that of lpms: media of a job, and of one result
 	// maxResults is what the results of one job may have together.
 	maxResults = 128 << 20
 	// perStream is how many jobs of one stream the queue keeps: the one that is stuck has to wait,
@@ -82,6 +85,10 @@ const (
 	Broadcaster Role = "broadcaster"
 	Transcoder  Role = "transcoder"
 )
+
+// isInbox reports whether somebody who asks waits for the answer there, and it is not a subject of
+// something else that we have the right to, and he has not.
+func isInbox(reply string) bool { return strings.HasPrefix(reply, inboxPrefix+string(Transcoder)+".") }
 
 // ValidID reports whether a text can be the id of a connection: it is a part of subjects.
 func ValidID(id string) bool {
@@ -99,9 +106,9 @@ func Access(r Role, id string) (publish, subscribe []string) {
 	switch r {
 	case Broadcaster:
 		return []string{jobPrefix + "*.*." + id + ".>", workerPrefix + "*", helloSubject},
-			[]string{resultPrefix + id, getPrefix + id, memberPrefix + "*", inboxOf(r, id) + ".>"}
+			[]string{resultPrefix + id + ".*", getPrefix + id, memberPrefix + "*", inboxOf(r, id) + ".>"}
 	case Transcoder:
-		return []string{nextPrefix + "*", ackPrefix + ">", resultPrefix + "*", getPrefix + "*", memberPrefix + id},
+		return []string{nextPrefix + "*", ackPrefix + ">", resultPrefix + "*." + id, getPrefix + "*", memberPrefix + id},
 			[]string{workerPrefix + id, helloSubject, inboxOf(r, id) + ".>"}
 	}
 	return nil, nil

@@ -77,8 +77,10 @@ func (t *task) run(ctx context.Context) error {
 		s, until := v.next()
 		switch s {
 		case send, sendAgain:
-			t.send(ctx, s == sendAgain)
-			continue
+			if t.send(ctx, s == sendAgain) {
+				continue
+			}
+			until = time.Now().Add(recheck)
 		case workHere:
 			t.workHere(ctx)
 			continue
@@ -135,33 +137,59 @@ func (t *task) view(ctx context.Context) *view {
 		tries: t.origin.opts.Tries, hedge: t.origin.hasToken(), hopeless: t.hopeless,
 		local: t.origin.local != nil && !t.triedHere, working: working,
 	}
-	_, able := t.origin.choose(t.lane.need, nil, now)
-	elsewhere := able > 0
+	t.move(now)
 	exclude := t.exclude
 	for _, a := range t.attempts {
-		up := a.link.isUp()
 		a.mu.Lock()
-		if !up && !a.over && a.worker == "" && elsewhere {
-			a.mu.Unlock()
-			continue // it waits in a queue that is away
-		}
-		av := attemptView{over: a.over, taken: a.taken}
-		if !a.over && a.worker != "" {
+		v.attempts = append(v.attempts, attemptView{over: a.over, taken: a.taken})
+		if !a.over {
 			exclude = append(exclude[:len(exclude):len(exclude)], a.workers...)
-			if !a.link.members.has(a.worker) {
-				av.taken = time.Time{} // the queue gives it to another one
-			}
 		}
 		a.mu.Unlock()
-		v.attempts = append(v.attempts, av)
 	}
 	_, v.able = t.origin.choose(t.lane.need, exclude, now)
 	v.workers, v.nobody = t.origin.workers(t.lane.need, now)
 	return v
 }
 
-// send puts another job into a queue, for any worker or for those that have not failed.
-func (t *task) send(ctx context.Context, any bool) {
+// move looks after attempts whose worker or queue is not there any more: the job is put again, or,
+// when only another queue is there, that attempt counts no more.
+func (t *task) move(now time.Time) {
+	_, able := t.origin.choose(t.lane.need, nil, now)
+	t.attempts = slices.DeleteFunc(t.attempts, func(a *attempt) bool {
+		a.mu.Lock()
+		over, worker := a.over, a.worker
+		a.mu.Unlock()
+		if over {
+			return false
+		}
+		if worker != "" && !a.link.members.has(worker) {
+			a.left()
+			worker = ""
+		}
+		if worker != "" || able == 0 || a.link.isUp() {
+			return false
+		}
+		t.drop(a)
+		return true
+	})
+}
+
+// drop gives an attempt up.
+func (t *task) drop(a *attempt) {
+	t.origin.remove(a)
+	a.mu.Lock()
+	over := a.over
+	a.over = true
+	a.mu.Unlock()
+	if !over {
+		t.cancel(a)
+	}
+}
+
+// send puts another job into a queue, for any worker or for those that have not failed. It is false
+// when that cannot be now.
+func (t *task) send(ctx context.Context, any bool) bool {
 	o, seg := t.origin, t.in.Segment
 	if any {
 		t.exclude = nil
@@ -177,11 +205,8 @@ func (t *task) send(ctx context.Context, any bool) {
 		a.mu.Unlock()
 	}
 	l, _ := o.choose(t.lane.need, exclude, time.Now())
-	if l == nil {
-		return // it went down since the decision
-	}
-	if !first && !o.takeToken() {
-		return
+	if l == nil || !first && !o.takeToken() { // others were faster
+		return false
 	}
 	if !t.prepared {
 		t.prepared, t.beforeSeg = true, t.in.Lead(t.specs)
@@ -204,7 +229,8 @@ func (t *task) send(ctx context.Context, any bool) {
 	j.ID = a.id
 	o.add(a)
 	t.attempts = append(t.attempts, a)
-	t.helpers.Go(func() { a.hold(ctx, t.lane.subject(o.id, t.stream), j) })
+	o.put(ctx, func(ctx context.Context) { a.hold(ctx, t.lane.subject(o.id, t.stream), j) })
+	return true
 }
 
 // workHere transcodes in this process.
@@ -274,10 +300,18 @@ func (t *task) collectFrom(a *attempt) {
 			t.accept(r)
 		}
 	}
+	if t.settle(a) {
+		t.cancel(a)
+	}
+}
+
+// settle sees whether an attempt is over, and reports whether its worker should hear of that.
+func (t *task) settle(a *attempt) (cancel bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
 	case a.over && a.err != nil:
+		cancel = true
 		t.last = a.err
 		t.hopeless = t.hopeless || a.hopeless && (len(a.workers) > takerLimit || t.confirmed())
 		a.err = nil
@@ -293,6 +327,7 @@ func (t *task) collectFrom(a *attempt) {
 		t.took(time.Since(a.taken))
 		t.origin.giveToken()
 	}
+	return cancel
 }
 
 // confirmed reports whether it is not the first worker that says so: it might be its own fault.
@@ -366,14 +401,7 @@ func (t *task) cancel(a *attempt) {
 // end forgets the task: what comes later is for nobody.
 func (t *task) end() {
 	for _, a := range t.attempts {
-		t.origin.remove(a)
-		a.mu.Lock()
-		over := a.over
-		a.over = true
-		a.mu.Unlock()
-		if !over {
-			t.cancel(a)
-		}
+		t.drop(a)
 	}
 	t.helpers.Wait()
 }

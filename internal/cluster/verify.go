@@ -27,7 +27,8 @@ func mismatch(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{errMismatch}, args...)...)
 }
 
-var codecsText = regexp.MustCompile(`^[A-Za-z0-9.]{1,40}(,[A-Za-z0-9.]{1,40})?$`)
+// codecsText is what may stand in a playlist (RFC 6381); nothing is fine.
+var codecsText = regexp.MustCompile(`^([A-Za-z0-9.-]{1,40}(,[A-Za-z0-9.-]{1,40})?)?$`)
 
 const (
 	// startSlack is how far the first picture may be from that of the source: a rendition with fewer
@@ -107,21 +108,22 @@ func apart(a, b time.Duration) time.Duration {
 }
 
 // look decodes the first pictures of a rendition, and checks that it is what its worker says.
-func look(out *ffmpeg.Output) error {
+func look(out *ffmpeg.Output, spec *ffmpeg.Rendition) error {
 	info, err := ffmpeg.Probe(out.Data)
 	if err != nil {
-		return garbage("%v", err)
+		return mismatch("%v", err)
 	}
 	v := info.Video()
 	switch {
 	case !codecsText.MatchString(out.Info.Codecs):
 		return garbage("it is said to have the codecs %.80q", out.Info.Codecs)
-	case v != nil && (v.Video.Width != out.Info.Width || v.Video.Height != out.Info.Height):
-		return garbage("its pictures are %dx%d, said to be %dx%d", v.Video.Width, v.Video.Height, out.Info.Width, out.Info.Height)
-	case v != nil && v.Video.PixFormat.RawValue == ffmpeg.PixelFormatNone:
-		return garbage("its pictures cannot be decoded")
 	case !(out.Info.FrameRate >= 0 && out.Info.FrameRate < 1000): // also not a number
 		return garbage("it is said to have %v pictures a second", out.Info.FrameRate)
+	case v == nil:
+	case v.Video.Width != out.Info.Width || v.Video.Height != out.Info.Height:
+		return mismatch("its pictures are %dx%d, said to be %dx%d", v.Video.Width, v.Video.Height, out.Info.Width, out.Info.Height)
+	case v.Video.PixFormat.RawValue == ffmpeg.PixelFormatNone && spec.Video.Name != "copy":
+		return mismatch("its pictures cannot be decoded")
 	}
 	return nil
 }
@@ -147,23 +149,28 @@ func (t *task) check(r *result) error {
 }
 
 func (t *task) verify(r *result) error {
+	spec := &t.specs[r.rendition]
 	made, err := ffmpeg.SummarizeTS(r.out.Data)
 	if err != nil {
 		return garbage("%v", err)
 	}
 	if t.source == nil {
 		if t.source, err = ffmpeg.SummarizeTS(t.in.Segment.Data); err != nil {
-			return look(&r.out) // there is nothing to compare with
+			return look(&r.out, spec) // there is nothing to compare with
 		}
 	}
 	r.summary = made
-	if err := compare(made, t.source, &t.specs[r.rendition]); err != nil && !t.agreed(r) {
+	if err := compare(made, t.source, spec); err != nil && !t.agreed(r) {
 		return err
 	}
 	if !t.due(r) {
 		return nil
 	}
-	return look(&r.out)
+	if err := look(&r.out, spec); err != nil {
+		return err
+	}
+	t.note(r)
+	return nil
 }
 
 // agreed reports whether another attempt had the same result: then it is the segment that is broken.
@@ -181,9 +188,13 @@ func (s *session) due(r *result) bool {
 		s.looked = make([]looked, len(s.specs))
 	}
 	l := &s.looked[r.rendition]
-	if l.info != r.out.Info {
-		*l = looked{info: r.out.Info}
-	}
 	l.count++
-	return l.count%deepEvery == 1
+	return l.info != r.out.Info || l.count%deepEvery == 0
+}
+
+// note remembers what was found to be true.
+func (s *session) note(r *result) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looked[r.rendition].info = r.out.Info
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -92,12 +94,32 @@ func decodeJob(m *nats.Msg) (j *job, err error) {
 	if err != nil {
 		return j, err
 	}
+	if err := portable(j.Specs); err != nil {
+		return j, err
+	}
+	j.Budget = min(j.Budget, maxBudget)
 	for _, n := range j.Wanted {
 		if n < 0 || n >= ffmpeg.MaxRenditions {
 			return j, fmt.Errorf("%w: rendition %d", ErrMessage, n)
 		}
 	}
 	return j, nil
+}
+
+// portable refuses renditions with options that others should not set here: options of encoders and
+// containers can name files.
+func portable(specs []ffmpeg.Rendition) error {
+	for _, r := range specs {
+		sound := slices.Collect(maps.Keys(r.Audio.Opts))
+		known := func(option string) bool { return slices.Contains([]string{"b", "ac", "ar", "aac_coder"}, option) }
+		switch {
+		case !slices.Contains([]string{"", "copy", "drop"}, r.Video.Name), len(r.Video.Opts) > 0,
+			!slices.Contains([]string{"", "copy", "drop", "aac"}, r.Audio.Name), slices.ContainsFunc(sound, func(o string) bool { return !known(o) }),
+			r.Muxer.Name != "" || len(r.Muxer.Opts) > 0, len(r.Metadata) > 0:
+			return fmt.Errorf("%w: the rendition %.60q has options that are not for other machines", ErrMessage, r.Profile.Name)
+		}
+	}
+	return nil
 }
 
 // kind of a report.
@@ -174,7 +196,7 @@ const (
 	// headHeader is the header that the JSON of a message with media is in.
 	headHeader   = "Lpms"
 	maxErrorText = 500
-	maxLead      = 100 << 10 // bytes of Lead; in JSON they are a third more
+	maxLead      = 36 << 10 // bytes of Lead; in JSON they are a third more
 	maxExcluded  = 8
 	maxURL       = 2200
 )

@@ -189,8 +189,12 @@ func TestParts(t *testing.T) {
 		},
 		"too much in all": func(a *attempt) {
 			big := bytes.Repeat([]byte("x"), 8<<20)
-			for range maxResults/len(big) + 1 {
-				a.report(part(someID, 0, maxSegment, ""), big)
+			for rendition := range 3 {
+				for n := range 7 {
+					r := part(someID, n, maxSegment, "")
+					r.Rendition = rendition
+					a.report(r, big)
+				}
 			}
 		},
 	} {

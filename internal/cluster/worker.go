@@ -61,9 +61,10 @@ const (
 
 // Worker transcodes for others.
 type Worker struct {
-	opts  WorkerOptions
-	id    string
-	lanes []lane
+	opts       WorkerOptions
+	id         string
+	lanes      []lane
+	complaints seldom
 
 	mu      sync.Mutex
 	nc      *nats.Conn
@@ -71,6 +72,7 @@ type Worker struct {
 	err     error
 	state   member
 	benched time.Time
+	gone    bool // its last word was said
 	http    http.Client
 	jobs    map[string]*assignment // by the id of the job and its delivery
 	changed chan struct{}          // one token: the state is another
@@ -128,6 +130,11 @@ func (w *Worker) Run(ctx context.Context) error {
 			w.set(nil, false, err)
 		},
 		closed: func(err error) { closed <- err },
+		complaint: func(err error) {
+			if w.complaints.now() {
+				w.opts.Warnf("%s: %v", &w.opts.Server, err)
+			}
+		},
 	}, func(err error) {
 		w.set(nil, false, err)
 		w.opts.Warnf("no job queue at %s yet: %v; it is tried again every second", &w.opts.Server, err)
@@ -289,6 +296,11 @@ func (w *Worker) beat(ctx context.Context, nc *nats.Conn) {
 // say tells everybody how the worker is. When it does not reach them, the next one does.
 func (w *Worker) say(nc *nats.Conn, gone bool) {
 	w.mu.Lock()
+	if w.gone {
+		w.mu.Unlock()
+		return
+	}
+	w.gone = gone
 	m := w.state
 	m.Load = w.load()
 	w.mu.Unlock()
@@ -300,7 +312,14 @@ func (w *Worker) say(nc *nats.Conn, gone bool) {
 
 // load is how many segments are in work. Those that only wait for their origin to confirm do not
 // count. The caller holds mu.
-func (w *Worker) load() int { return min(len(w.jobs), w.opts.Capacity) }
+func (w *Worker) load() (n int) {
+	for _, a := range w.jobs {
+		if !a.idle {
+			n++
+		}
+	}
+	return n
+}
 
 // Status is what this worker tells others.
 func (w *Worker) Status() (status.Worker, status.Engine) {

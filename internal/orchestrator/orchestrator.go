@@ -40,6 +40,8 @@ const (
 	defaultConnections = 4096
 	startTime          = 10 * time.Second
 	tlsTime            = 5 * time.Second
+	// connectTime is how long others of this process wait for it to be up.
+	connectTime = 2 * time.Second
 	// pingInterval and pingsOut are how soon a connection that is cut off is noticed.
 	pingInterval = 3 * time.Second
 	pingsOut     = 2
@@ -147,6 +149,10 @@ func (o *Orchestrator) Server() cluster.Server {
 }
 
 func (o *Orchestrator) connect() (net.Conn, error) {
+	select {
+	case <-o.ready:
+	case <-time.After(connectTime): // those who connect try again
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.server == nil {
@@ -187,7 +193,31 @@ func (o *Orchestrator) Run(ctx context.Context) error {
 	o.set(s)
 	defer o.set(nil)
 	close(o.ready)
+	var keeping sync.WaitGroup
+	during, stop := context.WithCancel(ctx)
+	keeping.Go(func() { o.keepQueue(during, nc) })
+	defer keeping.Wait()
+	defer stop()
 	return o.seen.Run(ctx, nc)
+}
+
+// keepInterval is how often the queue is looked after.
+const keepInterval = 10 * time.Second
+
+// keepQueue makes the queue again should it be gone.
+func (o *Orchestrator) keepQueue(ctx context.Context, nc *nats.Conn) {
+	tick := time.NewTicker(keepInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := cluster.Setup(ctx, nc, o.opts.Queue); err != nil && ctx.Err() == nil {
+				o.opts.Warnf("%v", err)
+			}
+		}
+	}
 }
 
 // awaitServer returns when the server can be connected to.

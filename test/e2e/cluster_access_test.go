@@ -102,7 +102,7 @@ func TestClusterRights(t *testing.T) {
 	other := rand.Text()
 	for user, c := range map[string]struct{ subscribe, publish []string }{
 		"transcoder": {
-			[]string{">", "*", "lpms1.>", "lpms1.res.>", "lpms1.res." + other, "lpms1.job.>", "lpms1.get.*", "lpms1.worker.*", "lpms1.worker." + other,
+			[]string{">", "*", "lpms1.>", "lpms1.res.>", "lpms1.res." + other + ".*", "lpms1.job.>", "lpms1.get.*", "lpms1.worker.*", "lpms1.worker." + other,
 				"lpms.member.*", "lpms.>", "_INBOX.>", "_INBOX.transcoder.>", "_INBOX.transcoder." + other + ".>", "_INBOX.broadcaster.>", "$JS.>", "$SYS.>", "$JS.EVENT.>"},
 			[]string{"lpms1.job.h264.live." + other + ".x", "lpms1.worker." + other, "lpms.hello", "lpms.member." + other, "_INBOX.broadcaster." + other + ".x",
 				"$JS.API.STREAM.DELETE.LPMS1_JOBS", "$JS.API.STREAM.PURGE.LPMS1_JOBS", "$JS.API.STREAM.INFO.LPMS1_JOBS", "$JS.API.STREAM.UPDATE.LPMS1_JOBS",
@@ -111,9 +111,9 @@ func TestClusterRights(t *testing.T) {
 				"$JS.API.CONSUMER.DELETE.LPMS1_JOBS.h264_live", "$JS.API.CONSUMER.LIST.LPMS1_JOBS", "$JS.API.INFO", "$JS.API.SERVER.REMOVE", "$SYS.REQ.SERVER.PING"},
 		},
 		"broadcaster": {
-			[]string{">", "lpms1.>", "lpms1.res.>", "lpms1.res.*", "lpms1.res." + other, "lpms1.get." + other, "lpms1.job.>", "lpms1.worker.>", "lpms.>",
+			[]string{">", "lpms1.>", "lpms1.res.>", "lpms1.res.*.*", "lpms1.res." + other + ".*", "lpms1.get." + other, "lpms1.job.>", "lpms1.worker.>", "lpms.>",
 				"_INBOX.>", "_INBOX.broadcaster.>", "_INBOX.transcoder.>", "$JS.>", "$SYS.>"},
-			[]string{"lpms1.job.h264.live." + other + ".x", "lpms1.res." + other, "lpms1.get." + other, "lpms.member." + other, "_INBOX.transcoder." + other + ".x",
+			[]string{"lpms1.job.h264.live." + other + ".x", "lpms1.res." + other + ".x", "lpms1.get." + other, "lpms.member." + other, "_INBOX.transcoder." + other + ".x",
 				"$JS.API.STREAM.DELETE.LPMS1_JOBS", "$JS.API.STREAM.INFO.LPMS1_JOBS", "$JS.API.CONSUMER.MSG.NEXT.LPMS1_JOBS.h264_live",
 				"$JS.API.CONSUMER.CREATE.LPMS1_JOBS", "$JS.ACK.LPMS1_JOBS.h264_live.1.1.1.1.1", "$SYS.REQ.SERVER.PING"},
 		},

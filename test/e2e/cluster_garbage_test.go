@@ -76,7 +76,7 @@ func TestClusterGarbage(t *testing.T) {
 			require.NoError(t, broadcaster.PublishMsg(message))
 		}
 		for _, subject := range []string{
-			"lpms1.res." + origin, "lpms1.get." + origin, "lpms1.res.nobody", "lpms.member." + transcoder.id,
+			"lpms1.res." + origin + "." + transcoder.id, "lpms1.get." + origin, "lpms1.res.nobody." + transcoder.id, "lpms.member." + transcoder.id,
 			"$JS.ACK.LPMS1_JOBS.h264_live.1.1.1.1.1", "$JS.ACK.LPMS1_JOBS.x", "$JS.ACK.LPMS1_JOBS.h264_live.-1.x.1.1.1.1.1.1", "$JS.API.CONSUMER.MSG.NEXT.LPMS1_JOBS.nothing",
 		} {
 			message.Subject, message.Reply = subject, ""
@@ -86,14 +86,14 @@ func TestClusterGarbage(t *testing.T) {
 		}
 	}
 	large := bytes.Repeat([]byte("[[[[[{"), 1<<20) // about the largest that fits
-	for _, subject := range []string{"lpms1.res." + origin, "lpms.member." + transcoder.id, "lpms1.get." + origin} {
+	for _, subject := range []string{"lpms1.res." + origin + "." + transcoder.id, "lpms.member." + transcoder.id, "lpms1.get." + origin} {
 		require.NoError(t, transcoder.Publish(subject, large))
 	}
 	require.NoError(t, broadcaster.Publish("lpms1.worker."+worker, large))
 	require.NoError(t, broadcaster.Flush())
 	require.NoError(t, transcoder.Flush())
 
-	answer := talk(t, service, fmt.Sprintf("CONNECT {\"user\":\"transcoder\",\"pass\":%q,\"name\":%q}\r\nPUB lpms1.res.%s 9000000\r\n%s",
+	answer := talk(t, service, fmt.Sprintf("CONNECT {\"user\":\"transcoder\",\"pass\":%q,\"name\":%q}\r\nPUB lpms1.res.%s.x 9000000\r\n%s",
 		orchSecret, rand.Text(), origin, strings.Repeat("x", 1<<20)))
 	assert.Contains(t, answer, "Maximum Payload Violation")
 	talk(t, service, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
