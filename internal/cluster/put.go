@@ -69,13 +69,21 @@ func (a *attempt) put(ctx context.Context, subject string, j *job) error {
 		select {
 		case <-ctx.Done():
 			return err
+		case <-a.forgotten: // it is connected again
+			wait = putRetry
 		case <-time.After(wait/2 + rand.N(wait)):
 		}
 	}
 }
 
+// errDown is a queue that is away: what is sent now would only be kept, again and again.
+var errDown = errors.New("cluster: not connected")
+
 // request publishes to JetStream and waits for its answer, as long as the connection stays what it is.
 func (a *attempt) request(ctx context.Context, m *nats.Msg) error {
+	if !a.link.isUp() {
+		return errDown
+	}
 	ctx, cancel := context.WithTimeout(ctx, putTimeout+time.Duration(len(m.Data))*time.Second/putRate)
 	var watching sync.WaitGroup
 	watching.Go(func() {
