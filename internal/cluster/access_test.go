@@ -3,7 +3,9 @@ package cluster_test
 import (
 	"context"
 	"crypto/tls"
+	"net"
 	"os"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -169,4 +171,24 @@ func TestTLS(t *testing.T) {
 	require.ErrorIs(t, work(plain, servicecert.ClientConfig([]string{right}), true), cluster.ErrServer, "no TLS where it must be")
 	var unknown *tls.CertificateVerificationError
 	require.ErrorAs(t, work(secure, nil, false), &unknown, "nothing is trusted that nobody vouches for")
+}
+
+// A NATS server without JetStream is said to be one at once.
+func TestNoJetStream(t *testing.T) {
+	path, err := exec.LookPath("nats-server")
+	if err != nil {
+		t.Skip("nats-server is not installed")
+	}
+	addr := freeAddr(t)
+	host, port, _ := net.SplitHostPort(addr)
+	cmd := exec.Command(path, "-a", host, "-p", port)
+	require.NoError(t, cmd.Start())
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	server := cluster.Server{Addrs: []string{"nats://" + addr}, External: true}
+	err = result(t, cluster.NewOrigin(cluster.OriginOptions{Servers: []cluster.Server{server}, Warnf: t.Logf}).Run)
+	require.ErrorIs(t, err, cluster.ErrServer)
+	require.ErrorContains(t, err, "JetStream is off")
 }

@@ -168,7 +168,9 @@ func (l *link) lookAgain() {
 // begin makes the link usable after it was connected.
 func (l *link) begin(nc *nats.Conn) {
 	l.set(nc, true, nil)
-	l.origin.noteUp()
+	if !l.server.External { // whose queue may be impossible
+		l.origin.noteUp()
+	}
 	l.lookAgain()
 	_ = nc.Publish(helloSubject, nil) // workers speak once a second anyway
 }
@@ -192,7 +194,7 @@ func (l *link) makeQueue(ctx context.Context, nc *nats.Conn) error {
 		cancel()
 		again := setupAgain
 		switch {
-		case errors.Is(err, ErrServer):
+		case errors.Is(err, ErrServer) && !l.origin.hasBeenUp():
 			return fmt.Errorf("%s: %w", l.server, err)
 		case err != nil && ctx.Err() == nil:
 			if !told {
@@ -201,6 +203,7 @@ func (l *link) makeQueue(ctx context.Context, nc *nats.Conn) error {
 			told, again = true, setupRetry
 		default:
 			told = false
+			l.origin.noteUp()
 		}
 		select {
 		case <-ctx.Done():

@@ -97,7 +97,7 @@ func setup(ctx context.Context, js jetstream.JetStream, nc *nats.Conn, o QueueOp
 // explainSetup says what to do about a server that refuses the queue.
 func explainSetup(err error) error {
 	switch {
-	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return fmt.Errorf("%w: JetStream is off: start it with nats-server -js, or see deploy/nats.conf", ErrServer)
 	}
 	return err
