@@ -44,7 +44,8 @@ unit: deps ## all package tests, with the race detector
 	$(GO) test -race -timeout 15m $$($(GO) list $(PKGS) | grep -v /test/)
 
 e2e: test-deps ## the end-to-end tests: real publishers, players and readers
-	$(GO) test -race -count=1 -timeout 15m ./test/...
+	$(GO) test -race -count=1 -timeout 15m -skip '^TestCluster' ./test/...
+	$(GO) test -race -count=1 -timeout 15m -run '^TestCluster' ./test/...
 
 asan: deps ## the tests of package ffmpeg with the address sanitizer, for the C in it
 	ASAN_OPTIONS=detect_leaks=0 $(GO) test -asan -timeout 15m ./ffmpeg

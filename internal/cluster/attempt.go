@@ -170,7 +170,9 @@ func (a *attempt) drop(key partKey) {
 func (a *attempt) add(r result) {
 	if len(a.results) < 4*ffmpeg.MaxRenditions {
 		a.results = append(a.results, r)
-		a.got[partKey{r.worker, r.rendition}] = true
+		if r.thumbnail == nil {
+			a.got[partKey{r.worker, r.rendition}] = true
+		}
 	}
 }
 

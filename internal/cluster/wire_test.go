@@ -206,6 +206,13 @@ func TestParts(t *testing.T) {
 	}
 
 	a = newAttempt()
+	a.report(&report{Kind: kindThumbnail, Worker: someID}, []byte{0xff, 0xd8, 0xff, 0})
+	first := part(someID, 0, 2, "")
+	first.Rendition = 0
+	a.report(first, []byte("ab"))
+	require.Len(t, a.unseen(), 2, "a picture is not the first rendition")
+
+	a = newAttempt()
 	a.link = newLink(NewOrigin(OriginOptions{}), &Server{})
 	for range takerLimit {
 		a.report(&report{Kind: kindTaken, Worker: rand.Text()}, nil)
