@@ -16,10 +16,11 @@ import (
 // guarded by mu.
 type task struct {
 	*session
-	in    transcoder.Input
-	done  func(int, ffmpeg.Output)
-	began time.Time
-	wake  chan struct{} // one token: look again
+	in       transcoder.Input
+	done     func(int, ffmpeg.Output)
+	began    time.Time
+	deadline time.Time     // when the results are of no use any more
+	wake     chan struct{} // one token: look again
 
 	have      []bool // renditions that are there
 	attempts  []*attempt
@@ -55,6 +56,10 @@ func (t *task) look() {
 }
 
 func (t *task) run(ctx context.Context) error {
+	var limited bool
+	if t.deadline, limited = ctx.Deadline(); !limited {
+		t.deadline = t.began.Add(max(6*t.in.Segment.Duration, 12*time.Second))
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
 		cancel()
@@ -73,7 +78,7 @@ func (t *task) run(ctx context.Context) error {
 			}
 			return t.why(cause)
 		}
-		v := t.view(ctx)
+		v := t.view()
 		s, until := v.next()
 		switch s {
 		case send, sendAgain:
@@ -123,17 +128,13 @@ func (t *task) changes() <-chan struct{} {
 }
 
 // view is what the decision is made of.
-func (t *task) view(ctx context.Context) *view {
+func (t *task) view() *view {
 	now := time.Now()
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		deadline = t.began.Add(max(6*t.in.Segment.Duration, 12*time.Second))
-	}
 	t.mu.Lock()
 	working := t.working
 	t.mu.Unlock()
 	v := &view{
-		now: now, began: t.began, deadline: deadline, length: t.in.Segment.Duration, usual: t.usually(),
+		now: now, began: t.began, deadline: t.deadline, length: t.in.Segment.Duration, usual: t.usually(),
 		tries: t.origin.opts.Tries, hedge: t.origin.hasToken(), hopeless: t.hopeless,
 		local: t.origin.local != nil && !t.triedHere, working: working,
 	}
@@ -211,12 +212,8 @@ func (t *task) send(ctx context.Context, any bool) bool {
 	if !t.prepared {
 		t.prepared, t.beforeSeg = true, t.in.Lead(t.specs)
 	}
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		deadline = t.began.Add(jobAge)
-	}
 	j := &job{
-		Stream: t.stream, Seq: seg.Seq, Start: seg.Start, Length: seg.Duration, Budget: max(time.Until(deadline), time.Millisecond),
+		Stream: t.stream, Seq: seg.Seq, Start: seg.Start, Length: seg.Duration, Budget: max(time.Until(t.deadline), time.Millisecond),
 		Break: t.in.Before == nil, Size: len(seg.Data), Preset: o.opts.Preset, Thumbnail: t.thumbnail,
 		Exclude: exclude[max(len(exclude)-maxExcluded, 0):],
 	}
